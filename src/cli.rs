@@ -1,0 +1,40 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Firmware for an in-store recognition box: cameras in, arrivals, dwell and departures of members out over MQTT.
+#[derive(Debug, Parser)]
+#[command(name = "forecourt", version, max_term_width = 110)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// Settings file.
+    #[arg(long, short, global = true, value_name = "FILE", env = "FORECOURT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Machine-readable output on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to log on stderr, such as `info` or `forecourt::mqtt=debug`.
+    #[arg(long, global = true, value_name = "FILTER", env = "FORECOURT_LOG")]
+    pub log: Option<String>,
+}
+
+/// The commands, a file each in `commands/`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check settings, or print the defaults.
+    Config(commands::config::Args),
+}

@@ -1,0 +1,37 @@
+//! One file a subcommand; the only place that prints.
+//!
+//! Data goes to stdout, words to stderr. Every command returns an [`Exit`]; an error travels up to `main`.
+
+// Printing is what these files are for.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the only module that talks to people")]
+
+pub mod config;
+
+use crate::cli::{Cli, Command};
+
+/// Exit codes; documented in `docs/commands.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed; the reason stands on stderr.
+    Failed = 1,
+    /// The command line was not understood (also what clap uses).
+    Usage = 2,
+    /// The settings are wrong; each finding stands on stderr.
+    Config = 3,
+    /// What was asked for does not exist: no such member, event, plate in the picture.
+    NotFound = 4,
+    /// Part of the input was refused; nothing of a refused part was applied.
+    Refused = 5,
+    /// The service is not running or does not answer.
+    NotRunning = 6,
+}
+
+/// Runs what was typed.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Config(args) => config::run(args, &cli.global),
+    }
+}

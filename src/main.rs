@@ -1,0 +1,28 @@
+//! Parse, set up logging, call the command, print the error chain once, set the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use forecourt::cli::Cli;
+use forecourt::commands::{self, Exit};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.global.log.as_deref());
+    let exit = commands::run(cli).unwrap_or_else(|error| {
+        report(&error);
+        Exit::Failed
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn start_logging(filter: Option<&str>) {
+    let filter = EnvFilter::try_new(filter.unwrap_or("warn")).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where an error that ended a command is told")]
+fn report(error: &anyhow::Error) {
+    eprintln!("forecourt: {error:#}");
+}
