@@ -21,7 +21,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 pub fn format(value: Duration) -> String {
     const UNITS: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let ms = value.as_millis();
-    match UNITS.iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+    match UNITS.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None if ms == 0 => "0s".to_owned(),
         None => format!("{ms}ms"),
