@@ -1,6 +1,8 @@
 //! Number plates: what a reader saw, what a region allows, what it says, and whether it is one of ours.
 
+pub mod confusion;
 pub mod evidence;
+pub mod scorer;
 
 /// Ground colour of a plate, by the names of GA 36 where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
