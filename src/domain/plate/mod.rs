@@ -1,7 +1,9 @@
 //! Number plates: what a reader saw, what a region allows, what it says, and whether it is one of ours.
 
+pub mod beam;
 pub mod confusion;
 pub mod evidence;
+pub mod grammar;
 pub mod scorer;
 
 /// Ground colour of a plate, by the names of GA 36 where it has one.
