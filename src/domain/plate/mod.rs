@@ -4,6 +4,9 @@ pub mod beam;
 pub mod confusion;
 pub mod evidence;
 pub mod grammar;
+pub mod known;
+pub mod list;
+pub mod reading;
 pub mod scorer;
 
 /// Ground colour of a plate, by the names of GA 36 where it has one.

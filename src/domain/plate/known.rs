@@ -1,0 +1,234 @@
+//! Is the plate one of ours? A likelihood-ratio test over the pooled evidence, not a comparison of strings.
+//!
+//! Every listed plate near a plausible reading is scored in the same evidence as the best string that is *not*
+//! listed. What is compared is the ratio of the two, so a listed plate is found when single characters are unreadable
+//! and no other string explains them better, and a stranger's plate one character away is refused because it explains
+//! the evidence better than the member's. The threshold is calibrated for a stated false-accept rate over a list of
+//! 10,000 and scaled to the list at hand (Neyman–Pearson; the open-set rate grows with the number of listed plates).
+
+use std::collections::BTreeSet;
+
+use super::list::{Owner, PlateList};
+use super::reading::Pool;
+
+/// Listed plates near one reading that are scored.
+const MOST_NEAR: usize = 24;
+/// Readings that are looked up.
+const MOST_READINGS: usize = 6;
+/// Places in which a listed plate may differ from a reading to be scored at all.
+const MOST_DIFFERENCES: u32 = 3;
+/// When every plausible string is listed, the unlisted rival is assumed to be so much worse than the best, in nats.
+const NO_RIVAL: f32 = 12.0;
+/// List size at which thresholds are calibrated.
+const CALIBRATED_AT: f64 = 10_000.0;
+/// Two listed plates of different members whose scores lie nearer, in nats, are not told apart.
+const AMBIGUOUS: f32 = 2.0;
+/// Mean log-likelihood of a character below which the picture does not show this plate, however bad the rivals are.
+const LEAST_FIT: f32 = -2.2;
+
+/// False-accept rates and the ratios, in nats, that keep to them on a list of 10,000; rising in rate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration(Vec<(f64, f32)>);
+
+impl Calibration {
+    /// From measured points `(false-accept rate, threshold)`; `None` when empty or not numbers between 0 and 1.
+    pub fn new(mut points: Vec<(f64, f32)>) -> Option<Self> {
+        let sound = points.iter().all(|(rate, threshold)| *rate > 0.0 && *rate < 1.0 && threshold.is_finite());
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        (sound && !points.is_empty()).then_some(Self(points))
+    }
+
+    /// The threshold for a false-accept rate over a list of this size; between points by the logarithm of the rate,
+    /// outside them along a slope of one nat an e-fold, which is on the safe side.
+    pub fn threshold(&self, rate: f64, listed: usize) -> f32 {
+        let rate = (rate * CALIBRATED_AT / listed.max(100) as f64).min(0.5);
+        let (first, last) = (self.0[0], self.0[self.0.len() - 1]);
+        if rate <= first.0 {
+            return first.1 + (first.0 / rate).ln() as f32;
+        }
+        if rate >= last.0 {
+            return last.1;
+        }
+        let above = self.0.partition_point(|point| point.0 < rate);
+        let (low, high) = (self.0[above - 1], self.0[above]);
+        let share = ((rate / low.0).ln() / (high.0 / low.0).ln()) as f32;
+        low.1 + share * (high.1 - low.1)
+    }
+}
+
+impl Default for Calibration {
+    /// For a reader that was not calibrated: only a plate that explains the evidence better than every stranger's.
+    fn default() -> Self {
+        Self(vec![(1e-4, 3.0), (1e-3, 1.5), (1e-2, 0.0)])
+    }
+}
+
+/// A listed plate, scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// The listed plate.
+    pub plate: String,
+    /// The members who have it.
+    pub owners: Vec<Owner>,
+    /// Log-likelihood ratio against the best string that is not listed, in nats.
+    pub ratio: f32,
+    /// What was asked of the ratio.
+    pub threshold: f32,
+    /// Edits (Levenshtein) between it and the best reading.
+    pub differs: usize,
+    /// Mean log-likelihood of a character in a frame.
+    pub fit: f32,
+    /// Frames pooled.
+    pub frames: u32,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// One of ours.
+    Listed(Match),
+    /// Two listed plates of different members fit about equally.
+    Ambiguous(Match, Match),
+    /// Not one of ours, or not surely; the best listed plate when there was one near.
+    NotListed(Refusal, Option<Match>),
+}
+
+/// Why a plate is not taken for a member's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No string was read at all.
+    NothingRead,
+    /// No listed plate is near.
+    NoneNear,
+    /// A string that is not listed explains the evidence better, or nearly as well.
+    BetterUnlisted,
+    /// The listed plate is the best string, but hardly explains the picture.
+    PoorFit,
+}
+
+impl Refusal {
+    /// The word used in output and documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NothingRead => "nothing-read",
+            Self::NoneNear => "none-near",
+            Self::BetterUnlisted => "better-unlisted",
+            Self::PoorFit => "poor-fit",
+        }
+    }
+}
+
+/// Asks whether the plate is listed, at a stated false-accept rate over the whole list.
+pub fn test(pool: &Pool, list: &PlateList, calibration: &Calibration, false_accept_rate: f64) -> Verdict {
+    let threshold = calibration.threshold(false_accept_rate, list.len());
+    let mut matches = matches(pool, list, threshold);
+    if matches.is_empty() {
+        let refusal = if pool.ranked().is_empty() { Refusal::NothingRead } else { Refusal::NoneNear };
+        return Verdict::NotListed(refusal, None);
+    }
+    let best = matches.remove(0);
+    if best.ratio < threshold {
+        return Verdict::NotListed(Refusal::BetterUnlisted, Some(best));
+    }
+    if best.fit < LEAST_FIT {
+        return Verdict::NotListed(Refusal::PoorFit, Some(best));
+    }
+    let rival = matches.into_iter().find(|other| other.owners != best.owners);
+    match rival {
+        Some(other) if best.ratio - other.ratio < AMBIGUOUS => Verdict::Ambiguous(best, other),
+        _ => Verdict::Listed(best),
+    }
+}
+
+/// The listed plates near what was read, best ratio first.
+pub fn matches(pool: &Pool, list: &PlateList, threshold: f32) -> Vec<Match> {
+    let ranked = pool.ranked();
+    let Some(&(reading, top, _)) = ranked.first() else { return Vec::new() };
+    let unlisted = ranked.iter().filter(|entry| !list.contains(entry.0)).map(|entry| entry.1);
+    let rival = unlisted.fold(top - NO_RIVAL, f32::max);
+    let readings = ranked.iter().take(MOST_READINGS);
+    let near: BTreeSet<String> =
+        readings.flat_map(|entry| list.near(entry.0, MOST_DIFFERENCES, MOST_NEAR)).map(|listed| listed.plate).collect();
+    let mut found: Vec<Match> = near
+        .into_iter()
+        .map(|plate| Match {
+            ratio: pool.score_with_prior(&plate) - rival,
+            owners: list.owners(&plate),
+            fit: pool.fit(&plate),
+            frames: pool.frames(),
+            threshold,
+            differs: strsim::levenshtein(reading, &plate),
+            plate,
+        })
+        .collect();
+    found.sort_by(|a, b| b.ratio.total_cmp(&a.ratio).then_with(|| a.plate.cmp(&b.plate)));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::confusion::Confusions;
+    use super::super::evidence::fixtures;
+    use super::super::grammar::Grammar;
+    use super::super::reading::Interpreter;
+    use super::*;
+
+    fn pool(frames: &[&[&str]]) -> Pool {
+        let mut interpreter = Interpreter::new(Grammar::built_in("cn").unwrap(), Confusions::default());
+        let mut pool = Pool::default();
+        frames.iter().for_each(|frame| pool.add(&mut interpreter, &fixtures::ctc(frame), &[]));
+        pool
+    }
+
+    fn list(plates: &[&str]) -> PlateList {
+        PlateList::build(plates.iter().enumerate().map(|(owner, plate)| (plate.to_string(), owner as Owner))).0
+    }
+
+    fn verdict(frame: &[&str], plates: &[&str]) -> Verdict {
+        test(&pool(&[frame]), &list(plates), &Calibration::default(), 0.001)
+    }
+
+    #[test]
+    fn a_listed_plate_is_found_although_one_character_is_unreadable() {
+        let unreadable = "0:0.1,1:0.1,2:0.1,3:0.1,5:0.12,6:0.1,7:0.1,8:0.1,9:0.1";
+        let seen = ["皖", "A", "1", "2", "3", unreadable, "5"];
+        let calibration = Calibration::new(vec![(0.001, -1.0)]).unwrap();
+        let found = test(&pool(&[&seen]), &list(&["皖A12385", "苏E99999"]), &calibration, 0.001);
+        let Verdict::Listed(found) = found else { panic!("{found:?}") };
+        assert_eq!((found.plate.as_str(), found.owners.as_slice()), ("皖A12385", [0].as_slice()));
+    }
+
+    #[test]
+    fn a_stranger_one_character_away_is_not_taken_for_the_member() {
+        let found = verdict(&["皖", "A", "1", "2", "3", "4", "5"], &["皖A12346", "皖A12845"]);
+        let Verdict::NotListed(Refusal::BetterUnlisted, Some(near)) = found else { panic!("{found:?}") };
+        assert!(near.ratio < -3.0 && near.differs == 1);
+    }
+
+    #[test]
+    fn two_listed_plates_that_both_fit_are_ambiguous_unless_one_member_has_both() {
+        let seen = ["皖", "A", "1", "2", "3", "4", "8:0.5,B:0.48"];
+        assert!(matches!(verdict(&seen, &["皖A12348", "皖A1234B"]), Verdict::Ambiguous(..)));
+        let own = PlateList::build([("皖A12348".to_owned(), 5), ("皖A1234B".to_owned(), 5)]).0;
+        let found = test(&pool(&[&seen]), &own, &Calibration::default(), 0.001);
+        assert!(matches!(found, Verdict::Listed(_)), "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_list_an_empty_pool_and_a_far_plate_have_their_reasons() {
+        let seen = ["皖", "A", "1", "2", "3", "4", "5"];
+        assert_eq!(verdict(&seen, &[]), Verdict::NotListed(Refusal::NoneNear, None));
+        assert_eq!(verdict(&seen, &["川Z98765"]), Verdict::NotListed(Refusal::NoneNear, None));
+        let nothing = test(&Pool::default(), &list(&["皖A12345"]), &Calibration::default(), 0.001);
+        assert_eq!(nothing, Verdict::NotListed(Refusal::NothingRead, None));
+    }
+
+    #[test]
+    fn a_longer_list_asks_for_more() {
+        let calibration = Calibration::new(vec![(0.0001, 4.0), (0.001, 2.0), (0.01, 0.0)]).unwrap();
+        assert_eq!(calibration.threshold(0.001, 10_000), 2.0);
+        assert!((calibration.threshold(0.001, 100_000) - 4.0).abs() < 1e-4);
+        assert!(calibration.threshold(0.001, 1_000_000) > 6.0);
+        assert!((calibration.threshold(0.001, 1_000) - 0.0).abs() < 1e-4);
+    }
+}
