@@ -152,7 +152,7 @@ fn key(code: u128, pair: usize) -> u32 {
 fn differences(a: u128, b: u128) -> u32 {
     let nonzero = |word: u64| {
         const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-        (((word & LOW) + LOW | word) & !LOW).count_ones()
+        ((((word & LOW) + LOW) | word) & !LOW).count_ones()
     };
     let diff = a ^ b;
     nonzero(diff as u64) + nonzero((diff >> 64) as u64)
