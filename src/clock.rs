@@ -6,21 +6,10 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::domain::Uptime;
 
-/// How far the wall clock can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TimeQuality {
-    /// The kernel says that a time server disciplines the clock.
-    Synced,
-    /// It was synchronised since the start, but is not any more.
-    Holdover,
-    /// Never synchronised since the start.
-    Unsynced,
-}
+pub use crate::domain::time::TimeQuality;
 
 /// Where time comes from.
 #[derive(Clone, Debug)]

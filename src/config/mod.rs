@@ -12,6 +12,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::site::{CameraRole, ZoneKind};
+
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -119,21 +121,6 @@ impl Default for Camera {
     }
 }
 
-/// What a camera is for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CameraRole {
-    /// Sees vehicles or people come in.
-    #[default]
-    Entrance,
-    /// Sees them leave; a sighting there ends the visit.
-    Exit,
-    /// Sees parked vehicles.
-    Lot,
-    /// Sees people at the cars on show.
-    Showroom,
-}
-
 /// What to read at a camera.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -155,27 +142,6 @@ pub struct Zone {
     /// For `display`: what stands there, as the platform calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-}
-
-/// What an area is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ZoneKind {
-    /// Where vehicles drive.
-    #[default]
-    Lane,
-    /// Where a vehicle parks.
-    Bay,
-    /// Where a product stands.
-    Display,
-    /// Where people wait.
-    Lounge,
-    /// Where vehicles are serviced.
-    Service,
-    /// A way in or out on foot.
-    Door,
-    /// What happens here is not looked at: a street, a neighbour's lot.
-    Ignore,
 }
 
 /// Finding, reading and matching of number plates.

@@ -1,10 +1,13 @@
 //! The rules. Pure: no I/O, no clock, no async, no logging; time and facts come in as values, decisions go out as values.
 
+pub mod event;
 pub mod frame;
 pub mod geometry;
 pub mod member;
 pub mod observation;
 pub mod plate;
+pub mod site;
+pub mod time;
 
 /// Since the process (in a replay: the clip) started, so that a step of the wall clock changes no duration.
 pub type Uptime = std::time::Duration;

@@ -1,0 +1,319 @@
+//! The `data` of every event: what the platform reads.
+//!
+//! The order of the fields is the order on the wire. A field is never re-used for another meaning; new fields are
+//! added, and consumers ignore those they do not know. JSON Schemas in `contract/` are generated from these types.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::domain::site::ZoneKind;
+
+/// By what a member was recognised.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Modality {
+    /// By the number plate of a vehicle.
+    #[default]
+    Plate,
+    /// By the face.
+    Face,
+    /// By plate and by face during the same visit.
+    Both,
+}
+
+impl Modality {
+    /// What is known after another sighting: plate and face make both.
+    pub fn joined(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+}
+
+/// Who the event is about, and how sure the box is.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Subject {
+    /// One visit of one member; the same in all events of the visit.
+    pub visit_id: String,
+    /// The platform's opaque name of the member.
+    pub member_ref: String,
+    /// Loyalty tier as the member list has it; null when it has none.
+    pub tier: Option<String>,
+    /// The list the member stands on, such as `member`, `vip`, `blocked`.
+    pub list: String,
+    /// Who listed the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<String>,
+    /// Echoed from the member list, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_ids: BTreeMap<String, String>,
+    /// By what the member was recognised during this visit so far.
+    pub modality: Modality,
+    /// Camera that this event comes from.
+    pub camera: String,
+    /// How sure the box is that it is this member, 0..1.
+    #[serde(serialize_with = "four_places")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub confidence: f32,
+    /// The vehicle; only when the site turned `privacy.plate_in_events` on.
+    #[serde(flatten)]
+    pub vehicle: Option<Vehicle>,
+    /// What the decision rests on.
+    pub evidence: Evidence,
+}
+
+/// A plate as it is told to the platform.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct Vehicle {
+    /// The listed plate that was recognised, without blanks and dots.
+    pub plate: String,
+    /// Ground colour: `blue`, `yellow`, `green`, `yellow-green`, `white`, `black`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate_color: Option<String>,
+    /// Kind of plate in the words of the region's grammar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate_type: Option<String>,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Evidence {
+    /// Frames that were pooled.
+    pub frames: u32,
+    /// Logarithm of how much better this member explains them than anyone else.
+    #[serde(serialize_with = "four_places")]
+    pub score: f32,
+    /// Score from which a match is accepted.
+    #[serde(serialize_with = "four_places")]
+    pub threshold: f32,
+    /// Why it was accepted, in words without the plate.
+    pub why: String,
+}
+
+/// Where a vehicle moves, seen from the camera.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// It comes nearer.
+    Approaching,
+    /// It goes away.
+    Receding,
+    /// It stands.
+    Stationary,
+}
+
+/// An area of a camera's picture.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+pub struct ZoneRef {
+    /// Name of the zone, unique on its camera; the camera's id when it has no zones (then: the whole picture).
+    pub id: String,
+    /// What the area is.
+    pub kind: ZoneKind,
+    /// For `display`: what stands there, as the site's settings call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+}
+
+/// A member came; once per visit.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Arrival {
+    /// Who, and how sure.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// Where in the picture, when in a zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneRef>,
+    /// Where the vehicle was moving, when it could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// When the box first saw the vehicle; the event's `time` is when it knew whose it is.
+    #[serde(serialize_with = "millis")]
+    pub arrived_at: Timestamp,
+}
+
+/// How long a member has been in a zone: at each configured mark, and when the stay ends.
+///
+/// Cumulative: each replaces the earlier ones of the same `visit_id`, `camera`, `zone.id` and `stay`, so that a lost or
+/// repeated one does no harm.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Dwell {
+    /// Who, and how sure.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// Where.
+    pub zone: ZoneRef,
+    /// Which stay in this zone during this visit, from 1.
+    #[schemars(range(min = 1))]
+    pub stay: u32,
+    /// Number of the mark that was reached, from 1; absent when the stay ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub checkpoint: Option<u32>,
+    /// True in the last event of the stay.
+    pub ended: bool,
+    /// From first to last seen in the zone; the stay was no shorter.
+    #[serde(serialize_with = "three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds_min: f64,
+    /// From last seen outside before to first seen outside after (or to the end of the allowed gap); the stay was no
+    /// longer as far as the camera can tell.
+    #[serde(serialize_with = "three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds_max: f64,
+    /// When first seen in the zone.
+    #[serde(serialize_with = "millis")]
+    pub entered_at: Timestamp,
+    /// When last seen in the zone.
+    #[serde(serialize_with = "millis")]
+    pub seen_at: Timestamp,
+}
+
+/// A visit ended; once per visit.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Departure {
+    /// Who, and how sure at best during the visit; `camera` is the one that saw the member last.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// What ended it.
+    pub closed_by: ClosedBy,
+    /// When the box first saw the member.
+    #[serde(serialize_with = "millis")]
+    pub arrived_at: Timestamp,
+    /// When last seen; absent when the visit ended because the member may not be matched any more.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "maybe_millis")]
+    pub last_seen_at: Option<Timestamp>,
+    /// From first to last seen; absent like `last_seen_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "maybe_three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds: Option<f64>,
+    /// Time in each zone, in order of first entry; empty without the `dwell` consent.
+    pub zones: Vec<ZoneTime>,
+}
+
+/// What ended a visit.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosedBy {
+    /// Seen at an exit, and not again for `visits.exit_grace`.
+    Exit,
+    /// Not seen anywhere for `visits.absent_after`.
+    Absent,
+    /// The site closed.
+    ClosingHour,
+    /// The member may not be matched any more: removed, consent withdrawn, lease run out, no longer valid.
+    Withdrawn,
+}
+
+/// Time spent in one zone during a visit, over all stays there.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct ZoneTime {
+    /// Camera of the zone.
+    pub camera: String,
+    /// Which zone.
+    pub zone: ZoneRef,
+    /// Number of stays that were long enough to be told.
+    pub stays: u32,
+    /// Sum of their `seconds_min`.
+    #[serde(serialize_with = "three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds_min: f64,
+    /// Sum of their `seconds_max`.
+    #[serde(serialize_with = "three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds_max: f64,
+}
+
+/// Events were given up before they could be delivered; never dropped itself.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct OutboxDropped {
+    /// Class of the events that are gone.
+    pub class: super::EventClass,
+    /// Sequence of the first of them, as in their envelope.
+    #[schemars(regex(pattern = "^[0-9]{20}$"))]
+    pub first_sequence: String,
+    /// Sequence of the last of them; others between the two may have been delivered.
+    #[schemars(regex(pattern = "^[0-9]{20}$"))]
+    pub last_sequence: String,
+    /// How many are gone.
+    #[schemars(range(min = 1))]
+    pub count: u64,
+    /// Why.
+    pub reason: DropReason,
+}
+
+/// Why events were given up.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropReason {
+    /// The outbox was full; the oldest of the lowest class went first.
+    Full,
+    /// Older than its class is kept.
+    Expired,
+    /// The platform refused them for good.
+    Refused,
+    /// The file was damaged.
+    Damaged,
+}
+
+/// The picture of a camera came, went or became useless.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct DeviceCamera {
+    /// Which camera.
+    pub camera: String,
+    /// How it is now.
+    pub state: CameraState,
+    /// What is wrong: a word such as `unreachable`, `stalled`, `black`, `frozen`, `blurred`, `covered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    #[serde(serialize_with = "millis")]
+    pub since: Timestamp,
+}
+
+/// How a camera is.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CameraState {
+    /// Its picture comes and can be used.
+    Up,
+    /// Its picture comes and cannot be used well.
+    Degraded,
+    /// No picture.
+    Down,
+}
+
+/// Milliseconds are enough for a platform, and three digits always look the same.
+pub(super) fn millis<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(&format_args!("{at:.3}"))
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn maybe_millis<S: Serializer>(at: &Option<Timestamp>, out: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => millis(at, out),
+        None => out.serialize_none(),
+    }
+}
+
+fn four_places<S: Serializer>(value: &f32, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(to_places(f64::from(*value), 1e4))
+}
+
+fn three_places<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(to_places(*value, 1e3))
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn maybe_three_places<S: Serializer>(value: &Option<f64>, out: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => three_places(value, out),
+        None => out.serialize_none(),
+    }
+}
+
+/// JSON has no NaN and no infinity: they would become `null` where a number was promised.
+fn to_places(value: f64, places: f64) -> f64 {
+    let rounded = (value.clamp(-1e9, 1e9) * places).round() / places;
+    if rounded.is_nan() { 0.0 } else { rounded }
+}
