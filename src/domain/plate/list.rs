@@ -71,6 +71,11 @@ impl PlateList {
         self.plates.is_empty()
     }
 
+    /// Every listed plate once, in the order of its code.
+    pub fn plates(&self) -> impl Iterator<Item = String> + '_ {
+        self.plates.chunk_by(|a, b| a.0 == b.0).map(|same| self.text(same[0].0))
+    }
+
     /// Is exactly this plate listed?
     pub fn contains(&self, plate: &str) -> bool {
         self.code(plate).is_some_and(|code| self.position(code).is_some())
