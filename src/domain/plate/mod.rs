@@ -2,6 +2,7 @@
 
 pub mod beam;
 pub mod confusion;
+pub mod decision;
 pub mod evaluation;
 pub mod evidence;
 pub mod grammar;
