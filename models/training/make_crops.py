@@ -1,0 +1,68 @@
+"""Writes the reader's training crops as shards: `make_crops.py BANK [--generated 24] [--real 4] [--nothing 1] [--workers 2]`.
+
+A shard is one .npz of 8192 crops; shard k of a source depends only on the seed and k, and a shard that exists
+is left alone, so the command can be stopped, repeated and asked for more.
+"""
+import argparse
+import os
+import zlib
+from multiprocessing import Pool
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from plates import crops
+
+COUNT = 8192
+LONGEST = 8
+SEED = 20261122
+
+
+def encode(text):
+    from plates.kinds import CHARSET
+
+    codes = [CHARSET.index(c) for c in text][:LONGEST]
+    return codes + [-1] * (LONGEST - len(codes))
+
+
+def shard(job):
+    bank, source, index = job
+    path = bank / f"{source}-{index:03d}.npz"
+    if path.exists():
+        return
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng([SEED, zlib.crc32(source.encode()), index])
+    pool = crops.Real() if source == "real" else None
+    if pool is not None and not pool.items:
+        return
+    draw = {"generated": crops.generated, "nothing": crops.nothing}.get(source) or pool.draw
+    images = np.zeros((COUNT, crops.SIZE[1], crops.SIZE[0], 3), np.uint8)
+    texts, colours = np.zeros((COUNT, LONGEST), np.int8), np.zeros(COUNT, np.int8)
+    for i in range(COUNT):
+        image, text, colour, _ = draw(rng)
+        images[i], texts[i], colours[i] = image, encode(text), colour
+    part = path.with_suffix(".part.npz")
+    np.savez(part, images=images, texts=texts, colours=colours)
+    os.replace(part, path)
+    print(path.name, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("--generated", type=int, default=24)
+    parser.add_argument("--real", type=int, default=4)
+    parser.add_argument("--nothing", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    args.bank.mkdir(parents=True, exist_ok=True)
+    wanted = {"generated": args.generated, "real": args.real, "nothing": args.nothing}
+    jobs = [(args.bank, source, k) for k in range(max(wanted.values())) for source, n in wanted.items() if k < n]
+    with Pool(args.workers) as workers:
+        for _ in workers.imap(shard, jobs):
+            pass
+
+
+if __name__ == "__main__":
+    main()

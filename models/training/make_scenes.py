@@ -1,0 +1,52 @@
+"""Writes the detector's training scenes as shards: `make_scenes.py BANK [--shards 12] [--workers 2]`.
+
+A shard is one .npz of 512 scenes with up to 6 plates each; shard k depends only on the seed and k; a shard that exists is left alone.
+"""
+import argparse
+import os
+from multiprocessing import Pool
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from plates import scenes
+
+COUNT, MOST = 512, 6
+SEED = 20261123
+
+
+def shard(job):
+    bank, index = job
+    path = bank / f"scenes-{index:03d}.npz"
+    if path.exists():
+        return
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng([SEED, index])
+    photographs = scenes.Photographs()
+    images = np.zeros((COUNT, scenes.SIDE, scenes.SIDE, 3), np.uint8)
+    quads, rows = np.zeros((COUNT, MOST, 4, 2), np.float32), np.zeros((COUNT, MOST), np.int8)
+    for i in range(COUNT):
+        images[i], plates = scenes.sample(rng, photographs)
+        for k, (quad, n, _) in enumerate(plates[:MOST]):
+            quads[i, k], rows[i, k] = quad, n
+    part = path.with_suffix(".part.npz")
+    np.savez(part, images=images, quads=quads, rows=rows)
+    os.replace(part, path)
+    print(path.name, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("--shards", type=int, default=12)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    args.bank.mkdir(parents=True, exist_ok=True)
+    with Pool(args.workers) as workers:
+        for _ in workers.imap(shard, [(args.bank, k) for k in range(args.shards)]):
+            pass
+
+
+if __name__ == "__main__":
+    main()

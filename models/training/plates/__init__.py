@@ -1,0 +1,1 @@
+"""Generated mainland Chinese plates and scenes, and the labelled real pictures beside them."""

@@ -1,0 +1,231 @@
+"""Scenes for the detector: real pictures with other plates put over their own, drawn scenes, and pictures without a plate.
+
+A sample is (picture uint8 448x448x3 RGB, plates [(corners 4x2 px TL TR BR BL, rows, facts)]).
+"""
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from . import crops, degrade, glyphs, kinds, pose, real, template, vehicles
+
+SIDE = 448
+PAD = 114
+
+
+def letterbox(image, side=SIDE, pad=PAD):
+    """The picture scaled into a square, centred, and the map of its points (scale, dx, dy)."""
+    h, w = image.shape[:2]
+    scale = side / max(h, w)
+    nw, nh = max(1, round(w * scale)), max(1, round(h * scale))
+    dx, dy = (side - nw) // 2, (side - nh) // 2
+    resized = cv2.resize(image, (nw, nh), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    out = np.full((side, side, 3), pad, image.dtype)
+    out[dy:dy + nh, dx:dx + nw] = resized
+    return out, (scale, dx, dy)
+
+
+def lettering(image, rng):
+    """Something with characters that is no plate: time stamps, signs, stickers, adverts, badges, grilles."""
+    h, w = image.shape[:2]
+    choice = rng.integers(6)
+    if choice == 0:
+        text = "20%02d-%02d-%02d %02d:%02d:%02d" % tuple(rng.integers((10, 1, 1, 0, 0, 0), (26, 13, 29, 24, 60, 60)))
+        size = rng.uniform(0.3, 0.9)
+        cv2.putText(image, text, (int(rng.uniform(0, 0.6) * w), int(rng.choice([0.05, 0.95]) * h)), cv2.FONT_HERSHEY_SIMPLEX, size,
+                    tuple(map(float, rng.choice([[255, 255, 255], [20, 20, 20], [240, 220, 40]]))), max(1, int(size * 2)), cv2.LINE_AA)
+        return
+    width = int(np.exp(rng.uniform(np.log(30), np.log(0.5 * w))))
+    height = max(8, int(width * rng.uniform(0.15, 0.9)))
+    grounds = [(20, 70, 190), (235, 170, 20), (60, 170, 100), (240, 240, 240), (25, 25, 28), (190, 30, 30)]
+    tile = np.ones((height, width, 3), np.uint8) * np.array(template._jitter(rng, grounds[rng.integers(6)], 20), np.uint8)
+    if choice == 5:
+        tile[:, :: max(2, width // int(rng.integers(6, 20)))] = rng.integers(0, 256)
+    else:
+        art = Image.fromarray(tile)
+        draw = ImageDraw.Draw(art)
+        lines = int(rng.integers(1, 4))
+        high = max(6, int(height / lines * 0.75))
+        font = glyphs.fonts(True)[rng.integers(len(glyphs.fonts(True)))]
+        face = ImageFont.truetype(font[0], high, index=font[1])
+        alphabet = [kinds.PROVINCES + "停车场入口出请慢行大众汽车小心公司电话", kinds.LETTERS.lower() + kinds.LETTERS, kinds.DIGITS + "- "][rng.integers(3)]
+        for i in range(lines):
+            text = "".join(rng.choice(list(alphabet), int(rng.integers(1, 12))))
+            draw.text((int(rng.uniform(0, 0.2) * width), int(i * height / lines)), text, font=face, fill=tuple(int(v) for v in rng.integers(0, 256, 3)))
+        tile = np.array(art)
+    quad, _ = pose.corners((width, height), width, rng, 25)
+    pose.paste(image, tile.astype(np.float32), quad + (rng.uniform(0, w), rng.uniform(0, h)))
+
+
+def hang(image, rng, centre, width, near=None, quad=None):
+    """Draws a random plate into `image` (float32); returns (corners, rows, facts)."""
+    plate = kinds.sample(rng)
+    art = template.draw(plate, rng, width=width)
+    art, lamp = degrade.light(art, rng, rng.choice(["day", "dim", "night", "glare"], p=[0.6, 0.2, 0.12, 0.08]))
+    if near is not None:
+        level = near / max(20.0, float(art.mean()))
+        art = art * np.clip(level, 0.3, 1.6)
+    tilt = 0.0
+    if quad is None:
+        quad, tilt = pose.corners(plate.size, width, rng)
+        quad = quad + centre
+    if rng.random() < 0.4:
+        crops.frame(image, quad, rng, plate.size)
+    pose.paste(image, np.clip(art, 0, 255), quad)
+    return quad, plate.rows, {"kind": plate.kind, "width": float(width), "tilt": tilt, "light": lamp}
+
+
+def cover(image, quad):
+    """Takes a plate away: the region is filled from its surroundings."""
+    grown = pose.grow(quad, 0.12, 0.45)
+    x0, y0 = np.maximum(grown.min(0).astype(int) - 6, 0)
+    x1, y1 = grown.max(0).astype(int) + 6
+    part = image[y0:y1, x0:x1]
+    if part.size == 0:
+        return
+    mask = np.zeros(part.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, (grown - (x0, y0)).astype(np.int32), 255)
+    edge = part[mask == 0]
+    fill = edge.mean(0) if len(edge) else part.mean((0, 1))
+    soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.04 * (x1 - x0))).astype(np.float32)[..., None] / 255
+    part[:] = part * (1 - soft) + soft * fill
+
+
+class Photographs:
+    """The training part of the real scenes, at most 1000 px long, with their labelled corners."""
+
+    def __init__(self):
+        self.items = []
+        for path, rows in real.scenes("train"):
+            image = real.read(path)
+            scale = min(1.0, 1000 / max(image.shape[:2]))
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            self.items.append((image, [r["quad"] * scale for r in rows]))
+
+    def window(self, rng):
+        """A part of a picture (float32) around one of its plates, or the whole of it, and the quads in it."""
+        image, quads = self.items[rng.integers(len(self.items))]
+        h, w = image.shape[:2]
+        if rng.random() < 0.35:
+            return image.astype(np.float32), [q.copy() for q in quads]
+        target = quads[rng.integers(len(quads))]
+        span = np.ptp(target[:, 0])
+        side = int(np.clip(span / np.exp(rng.uniform(np.log(0.05), np.log(0.45))), 100, max(h, w)))
+        cw, ch = min(w, side), min(h, int(side * rng.uniform(0.6, 1.0)))
+        cx, cy = target.mean(0)
+        x0 = int(np.clip(cx - rng.uniform(0.1, 0.9) * cw, 0, w - cw))
+        y0 = int(np.clip(cy - rng.uniform(0.1, 0.9) * ch, 0, h - ch))
+        kept = []
+        for q in quads:
+            moved = q - (x0, y0)
+            inside = (moved[:, 0] > -3) & (moved[:, 0] < cw + 3) & (moved[:, 1] > -3) & (moved[:, 1] < ch + 3)
+            if inside.any():
+                kept.append(moved)
+        return image[y0:y0 + ch, x0:x0 + cw].astype(np.float32), kept
+
+
+def photograph(rng, photographs, empty=False):
+    """A real picture; its plates kept, replaced or (with `empty`) taken away; more may be hung elsewhere."""
+    image, quads = photographs.window(rng)
+    image = np.ascontiguousarray(image)
+    plates = []
+    for quad in quads:
+        cut = quad.min() < 0 or (quad[:, 0] > image.shape[1]).any() or (quad[:, 1] > image.shape[0]).any()
+        if not empty and not cut and rng.random() < 0.55:
+            plates.append((quad, 1, {"kind": "real", "width": float(np.ptp(quad[:, 0])), "tilt": 0.0, "light": "real"}))
+            continue
+        x0, y0 = np.maximum(quad.min(0).astype(int), 0)
+        near = float(image[y0:int(quad[:, 1].max()), x0:int(quad[:, 0].max())].mean()) if not cut else 90.0
+        cover(image, quad)
+        if not empty and not cut:
+            width = np.linalg.norm(quad[1] - quad[0]) * rng.uniform(0.8, 1.15)
+            plates.append(hang(image, rng, quad.mean(0), width, near))
+    for _ in range(0 if empty else int(rng.choice(3, p=[0.65, 0.25, 0.10]))):
+        plates += stray(image, rng, plates)
+    return image, plates
+
+
+def stray(image, rng, plates):
+    """A plate somewhere in the picture, where none stands yet."""
+    h, w = image.shape[:2]
+    width = np.exp(rng.uniform(np.log(0.035), np.log(0.5))) * w
+    centre = rng.uniform((width * 0.5, width * 0.2), (max(w - width * 0.5, width * 0.51), max(h - width * 0.2, width * 0.21)))
+    if any(np.abs(q.mean(0) - centre).max() < (np.ptp(q[:, 0]) + width) * 0.7 for q, _, _ in plates):
+        return []
+    if rng.random() < 0.5:
+        reach = np.array([width * rng.uniform(0.6, 1.5), width * rng.uniform(0.3, 1.0)])
+        x0, y0 = np.maximum(centre - reach, 0).astype(int)
+        x1, y1 = (centre + reach).astype(int)
+        part = image[y0:y1, x0:x1]
+        if part.size:
+            part[:] = crops.backdrop(rng, part.shape[0], part.shape[1])
+    hung = hang(image, rng, centre, width, float(image.mean()))
+    return [hung] if hung[0].min() > -2 and hung[0][:, 0].max() < w + 2 and hung[0][:, 1].max() < h + 2 else []
+
+
+def drawn(rng, empty=False):
+    """A drawn scene: ground, walls, lettering and drawn vehicles with plates."""
+    h, w = (int(v) for v in rng.integers((260, 300), (449, 560)))
+    image = crops.backdrop(rng, h, w)
+    image[int(h * rng.uniform(0.3, 0.6)):] *= rng.uniform(0.4, 1.2)
+    image += (template.smooth_noise(rng, (h, w), int(rng.integers(10, 120)))[..., None] - 0.5) * rng.uniform(5, 60)
+    for _ in range(int(rng.integers(0, 3))):
+        lettering(image, rng)
+    plates = []
+    for _ in range(int(rng.integers(1, 4))):
+        vehicle = vehicles.lorry(rng, scale=0.22) if rng.random() < 0.25 else vehicles.car(rng, scale=0.3)
+        vw = np.exp(rng.uniform(np.log(0.15), np.log(1.1))) * w
+        quad, _ = pose.corners(vehicle.size, vw, rng, 30)
+        quad = quad + rng.uniform((0.1 * w, 0.3 * h), (0.9 * w, 0.85 * h))
+        to_canvas = vehicles.place(image, vehicle, quad)
+        plates = [p for p in plates if not cv2.pointPolygonTest(quad.astype(np.float32), tuple(map(float, p[0].mean(0))), False) >= 0]
+        plate = kinds.sample(rng)
+        spot = vehicles.plate_quad(vehicle, plate.size, to_canvas)
+        width = float(np.linalg.norm(spot[1] - spot[0]))
+        if empty or width < 10 or spot.min() < 0 or spot[:, 0].max() > w or spot[:, 1].max() > h:
+            continue
+        art, lamp = degrade.light(template.draw(plate, rng, width=width), rng, "day" if rng.random() < 0.7 else "dim")
+        pose.paste(image, np.clip(art, 0, 255), spot)
+        plates.append((spot, plate.rows, {"kind": plate.kind, "width": width, "tilt": 0.0, "light": lamp}))
+    if not empty and rng.random() < 0.4:
+        plates += stray(image, rng, plates)
+    return image, plates
+
+
+def sample(rng, photographs=None):
+    """One letterboxed scene; a fifth of them hold no plate."""
+    empty = rng.random() < 0.2
+    if photographs and photographs.items and rng.random() < 0.66:
+        image, plates = photograph(rng, photographs, empty)
+    else:
+        image, plates = drawn(rng, empty)
+    if empty or rng.random() < 0.3:
+        for _ in range(int(rng.integers(1, 6 if empty else 3))):
+            before = image.copy() if plates else None
+            lettering(image, rng)
+            for quad, _, _ in plates:
+                _restore(image, before, quad)
+    image, scale = _finish(image, rng)
+    boxed, (s, dx, dy) = letterbox(image, pad=PAD)
+    return boxed, [((q * scale * s + (dx, dy)).astype(np.float32), rows, facts) for q, rows, facts in plates]
+
+
+def _restore(image, before, quad):
+    grown = pose.grow(quad, 0.08, 0.25)
+    x0, y0 = np.maximum(grown.min(0).astype(int), 0)
+    x1, y1 = grown.max(0).astype(int) + 1
+    image[y0:y1, x0:x1] = before[y0:y1, x0:x1]
+
+
+def _finish(image, rng):
+    """Light, lens, sensor and coder over the whole picture, at no more than 448 px."""
+    scale = min(1.0, SIDE / max(image.shape[:2]))
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.6:
+        image, _ = degrade.light(image, rng)
+    if rng.random() < 0.3:
+        image = degrade.lens(image, rng, rng.uniform(0.5, 1.0))
+    if rng.random() < 0.5:
+        image = degrade.sensor(image, rng)
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    return degrade.coder(image, rng) if rng.random() < 0.5 else image, scale

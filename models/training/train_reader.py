@@ -1,0 +1,131 @@
+"""Trains the reader on the shards of `make_crops.py`: `train_reader.py BANK RUN --steps 12000`.
+
+Resumable: the newest state lies in RUN/reader.pt (weights, averaged weights, optimiser, step); the same command goes on
+from there. Shards that appear while it runs are taken in. The state with `--steps` done is final.
+"""
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import reader_net
+from plates.kinds import BLANK
+
+MIX = {"generated": 0.72, "real": 0.22, "nothing": 0.06}
+
+
+class Bank:
+    """Batches from the shards on disk: three sources in fixed shares, a few shards of each in memory at a time."""
+
+    def __init__(self, folder, rng, resident=5):
+        self.folder, self.rng, self.resident = folder, rng, resident
+        self.data, self.turn = {}, 0
+
+    def refresh(self):
+        for source in MIX:
+            paths = sorted(self.folder.glob(f"{source}-???.npz"))
+            held = self.data.setdefault(source, {})
+            for path in self.rng.permutation(paths)[: self.resident]:
+                if path not in held:
+                    loaded = np.load(path)
+                    held[path] = tuple(loaded[k] for k in ("images", "texts", "colours"))
+                    while len(held) > self.resident * 3:
+                        held.pop(next(iter(held)))
+
+    def batch(self, size):
+        if self.turn % 200 == 0:
+            self.refresh()
+        self.turn += 1
+        sources = [s for s in MIX if self.data[s]]
+        shares = np.array([MIX[s] for s in sources])
+        parts = []
+        for source, n in zip(sources, self.rng.multinomial(size, shares / shares.sum())):
+            shards = list(self.data[source].values())
+            chosen = shards[self.rng.integers(len(shards))]
+            index = self.rng.integers(0, len(chosen[0]), n)
+            parts.append([a[index] for a in chosen])
+        return [np.concatenate(a) for a in zip(*parts)]
+
+
+def augment(images):
+    """Cheap changes on the batch (N x H x W x 3 uint8 → N x 3 x H x W in 0..1): shift, gain, bias, noise, grey, holes."""
+    n = len(images)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    dy, dx = int(torch.randint(-1, 2, ())), int(torch.randint(-3, 4, ()))
+    x = torch.roll(nn.functional.pad(x, (4, 4, 2, 2), mode="replicate"), (dy, dx), (2, 3))[:, :, 2:-2, 4:-4]
+    gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.06 * torch.randn(n, 3, 1, 1)
+    x = x * gain + 0.05 * torch.randn(n, 3, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.5)
+    x = x + torch.randn_like(x) * (0.03 * torch.rand(n, 1, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.4))
+    grey = (torch.rand(n) < 0.06)
+    x[grey] = x[grey].mean(1, keepdim=True)
+    return x.clamp(0, 1), grey
+
+
+def loss_of(net, images, texts, colours):
+    x, grey = augment(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, colour_logits = net(x.to(memory_format=torch.channels_last))
+    log_probs = logits.float().log_softmax(2).transpose(0, 1)
+    texts = torch.from_numpy(texts.astype(np.int64))
+    lengths = (texts >= 0).sum(1)
+    steps = torch.full((len(texts),), log_probs.shape[0], dtype=torch.long)
+    ctc = nn.functional.ctc_loss(log_probs, texts[texts >= 0], steps, lengths, blank=BLANK, reduction="none", zero_infinity=True)
+    ctc = (ctc / lengths.clamp(min=4)).mean()
+    target = torch.from_numpy(colours.astype(np.int64))
+    target = torch.where(grey & (target != 6), -1, target)
+    colour = nn.functional.cross_entropy(colour_logits.float(), target, ignore_index=-1, label_smoothing=0.02)
+    return ctc + 0.15 * colour, ctc
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    args.run.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    net = reader_net.Reader().to(memory_format=torch.channels_last)
+    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
+    state, step = args.run / "reader.pt", 0
+    if state.exists():
+        saved = torch.load(state, weights_only=False)
+        net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
+        step = saved["step"]
+        print(f"goes on from step {step}", flush=True)
+    bank = Bank(args.bank, np.random.default_rng(args.seed + step))
+    began, sums = time.time(), []
+    while step < args.steps:
+        progress = step / args.steps
+        rate = args.rate * min(1.0, (step + 1) / 300) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        net.train()
+        loss, ctc = loss_of(net, *bank.batch(args.batch))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimiser.step()
+        mean.update_parameters(net)
+        step += 1
+        sums.append((loss.item(), ctc.item()))
+        if step % 100 == 0:
+            print(f"step {step} loss {np.mean(sums, 0).round(4)} rate {rate:.5f} {100 * args.batch / (time.time() - began):.0f} crops/s", flush=True)
+            began, sums = time.time(), []
+        if step % 500 == 0 or step == args.steps:
+            part = state.with_suffix(".part")
+            torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
+            part.replace(state)
+
+
+if __name__ == "__main__":
+    main()
