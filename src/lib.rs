@@ -9,6 +9,7 @@
 //! `config` and `clock` may be used by all but `domain`. OpenCV stays in `camera`, ONNX Runtime in `inference`,
 //! SQLite in `store`, MQTT in `mqtt`; these five never import each other.
 
+pub mod camera;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -1,0 +1,141 @@
+//! A folder of pictures as a clip: sorted by name, a fixed number a second.
+//!
+//! Works without OpenCV. A picture that cannot be read is named in the log and leaves a gap in time; the rest goes on.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tracing::warn;
+
+use super::{FrameSource, Grabbed, Picture};
+
+/// Pictures a second when nothing else is said.
+pub const DEFAULT_FPS: f32 = 10.0;
+
+/// File name endings that are taken for pictures.
+const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+
+/// The pictures of one folder; those in folders below it are not looked at.
+#[derive(Debug)]
+pub struct ImageFolder {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    fps: f32,
+    next: usize,
+    readable: bool,
+    /// Width, height, BGR bytes.
+    current: (u32, u32, Vec<u8>),
+}
+
+impl ImageFolder {
+    /// Lists the folder; no picture is read yet. `fps` must be above 0.
+    pub fn open(folder: &Path, fps: f32) -> Result<Self> {
+        let shown = folder.display();
+        ensure!(fps.is_finite() && fps > 0.0, "{fps} pictures a second make no clip of `{shown}`");
+        let mut files = pictures(folder).with_context(|| format!("cannot list the folder `{shown}`"))?;
+        ensure!(!files.is_empty(), "no picture in the folder `{shown}`; {} files are read", ENDINGS.join(", "));
+        files.sort();
+        let folder = folder.to_owned();
+        Ok(Self { folder, files, fps, next: 0, readable: false, current: (0, 0, Vec::new()) })
+    }
+}
+
+fn pictures(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    paths.filter(|path| path.as_deref().map_or(true, is_picture)).collect()
+}
+
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) && path.is_file()
+}
+
+/// Width, height and BGR bytes of a picture file; the content decides its format, not the name.
+pub(crate) fn read_picture(path: &Path) -> Result<(u32, u32, Vec<u8>)> {
+    let shown = path.display();
+    let reader = image::ImageReader::open(path).with_context(|| format!("cannot open the picture `{shown}`"))?;
+    let reader = reader.with_guessed_format().with_context(|| format!("cannot read the picture `{shown}`"))?;
+    let rgb = reader.decode().with_context(|| format!("cannot decode the picture `{shown}`"))?.into_rgb8();
+    let (width, height) = rgb.dimensions();
+    let mut bytes = rgb.into_raw();
+    bytes.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+    Ok((width, height, bytes))
+}
+
+impl FrameSource for ImageFolder {
+    fn grab(&mut self) -> Result<Option<Grabbed>> {
+        while let Some(path) = self.files.get(self.next) {
+            let index = self.next;
+            self.next += 1;
+            match read_picture(path) {
+                Ok(picture) => {
+                    self.readable = true;
+                    self.current = picture;
+                    let at = Duration::from_secs_f64(index as f64 / f64::from(self.fps));
+                    return Ok(Some(Grabbed { seq: index as u64, at }));
+                }
+                Err(error) => warn!(error = format!("{error:#}"), "Picture skipped."),
+            }
+        }
+        ensure!(self.readable, "none of the {} pictures in `{}` can be read", self.files.len(), self.folder.display());
+        Ok(None)
+    }
+
+    fn picture(&mut self) -> Result<Picture<'_>> {
+        let (width, height, bgr) = &self.current;
+        ensure!(!bgr.is_empty(), "no picture was grabbed from `{}` yet", self.folder.display());
+        Ok(Picture { width: *width, height: *height, bgr })
+    }
+
+    fn expected_fps(&self) -> Option<f32> {
+        Some(self.fps)
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    fn describe(&self) -> String {
+        format!("folder of {} pictures", self.files.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn save(folder: &Path, name: &str, colour: [u8; 3]) {
+        image::RgbImage::from_pixel(4, 2, image::Rgb(colour)).save(folder.join(name)).unwrap();
+    }
+
+    #[test]
+    fn pictures_come_by_name_in_blue_green_red_and_a_broken_one_leaves_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        save(folder.path(), "b.png", [0, 0, 200]);
+        save(folder.path(), "a.bmp", [200, 100, 0]);
+        std::fs::write(folder.path().join("aa.jpg"), b"not a picture").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), b"").unwrap();
+        let mut source = ImageFolder::open(folder.path(), 10.0).unwrap();
+        let first = source.next().unwrap().unwrap();
+        assert_eq!((first.seq, first.at, first.width, first.height), (0, Duration::ZERO, 4, 2));
+        assert_eq!(first.pixel(3, 1), [0, 100, 200]);
+        let second = source.next().unwrap().unwrap();
+        assert_eq!((second.seq, second.at), (2, Duration::from_millis(200)));
+        assert_eq!(second.pixel(0, 0), [200, 0, 0]);
+        assert!(source.next().unwrap().is_none());
+        assert!(source.next().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_folder_without_a_readable_picture_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = ImageFolder::open(folder.path(), 10.0).unwrap_err().to_string();
+        assert!(words.contains("no picture in the folder"), "{words}");
+        std::fs::write(folder.path().join("a.jpg"), b"not a picture").unwrap();
+        let mut source = ImageFolder::open(folder.path(), 10.0).unwrap();
+        let words = source.next().unwrap_err().to_string();
+        assert!(words.contains("none of the 1 pictures"), "{words}");
+    }
+}
