@@ -15,3 +15,4 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod inference;

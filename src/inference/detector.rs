@@ -1,0 +1,63 @@
+//! Finds plates in a frame.
+
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+
+use super::decode::{BoxDecoder, Candidate};
+use super::network::{Network, since};
+use super::pack::{Input, Model, Pack};
+use super::picture::{Pixels, Placement, Resizer};
+use super::runtime::Runtime;
+use crate::domain::geometry::{Point, Quad, Rect};
+use crate::domain::observation::StageTimes;
+
+/// A detector of a pack.
+#[derive(Debug)]
+pub(crate) struct Detector {
+    network: Network,
+    input: Input,
+    output: String,
+    decoder: BoxDecoder,
+    resizer: Resizer,
+}
+
+impl Detector {
+    /// Loads it, and runs it once so that a wrong shape is known now; `score` overrides the pack's threshold.
+    pub fn load(pack: &Pack, model: &Model, runtime: &Runtime, score: Option<f32>) -> anyhow::Result<Self> {
+        let output = model.output.name().to_owned();
+        let network = Network::load(pack, model, runtime, &[&output])?;
+        let mut decoder = BoxDecoder::new(&model.output, model.thresholds);
+        if let Some(score) = score {
+            decoder.set_score(score);
+        }
+        let mut detector = Self { network, input: model.input.clone(), output, decoder, resizer: Resizer::default() };
+        let grey = vec![128; 32 * 32 * 3];
+        detector
+            .find(Pixels { width: 32, height: 32, bgr: &grey }, &mut StageTimes::default())
+            .with_context(|| format!("model `{}`", pack.folder.join(&model.file).display()))?;
+        Ok(detector)
+    }
+
+    /// Plates in pixels of the frame, in falling order of score.
+    pub fn find(&mut self, frame: Pixels<'_>, times: &mut StageTimes) -> anyhow::Result<Vec<Candidate>> {
+        let Input { fit, resize, pad, .. } = self.input;
+        let begun = Instant::now();
+        let placement = self.resizer.resize(frame, &mut self.network.tensor, fit, resize, pad);
+        times.detect_pre_ms += since(begun);
+        let (outputs, ms) = self.network.run()?;
+        times.detect_ms += ms;
+        let begun = Instant::now();
+        let mut found = self.decoder.decode(outputs.get(&self.output)?).map_err(|words| anyhow!("{words}"))?;
+        found.iter_mut().for_each(|candidate| *candidate = in_frame(*candidate, placement));
+        times.detect_post_ms += since(begun);
+        Ok(found)
+    }
+}
+
+fn in_frame(candidate: Candidate, placement: Placement) -> Candidate {
+    let Rect { x1, y1, x2, y2 } = candidate.rect;
+    let (near, far) = (placement.to_frame(Point::new(x1, y1)), placement.to_frame(Point::new(x2, y2)));
+    let corners = candidate.corners.map(|quad| Quad(quad.0.map(|corner| placement.to_frame(corner))));
+    Candidate { rect: Rect::new(near.x, near.y, far.x, far.y), corners, ..candidate }
+}

@@ -1,0 +1,481 @@
+//! The words of a manifest about one model: input, output, crop, heads, thresholds.
+
+use serde::{Deserialize, Serialize};
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Finds plates in a frame.
+    PlateDetect,
+    /// Reads a rectified plate.
+    PlateOcr,
+    /// Tells the colour of a rectified plate.
+    PlateColour,
+}
+
+impl Task {
+    /// The word in a manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PlateDetect => "plate-detect",
+            Self::PlateOcr => "plate-ocr",
+            Self::PlateColour => "plate-colour",
+        }
+    }
+
+    /// From the word; `None` for tasks that this module does not serve.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::PlateDetect, Self::PlateOcr, Self::PlateColour].into_iter().find(|task| task.word() == word)
+    }
+}
+
+/// How a picture becomes the network's input.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Name of the input in the graph.
+    pub name: String,
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// Order of the axes.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Order of the channels.
+    pub colour: ColourOrder,
+    /// Type of the numbers.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Taken from each pixel value 0..255.
+    #[serde(default)]
+    pub mean: PerChannel,
+    /// What the rest is divided by.
+    #[serde(default = "PerChannel::one")]
+    pub std: PerChannel,
+    /// How a picture of another shape is made to fit.
+    #[serde(default)]
+    pub fit: Fit,
+    /// Value 0..255 of the border of a letterbox.
+    #[serde(default)]
+    pub pad: f32,
+    /// How pixels are weighed when the picture shrinks.
+    #[serde(default)]
+    pub resize: Resize,
+}
+
+/// Order of the axes of a picture tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Batch, channel, row, column.
+    #[default]
+    Nchw,
+    /// Batch, row, column, channel.
+    Nhwc,
+}
+
+/// Order of the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+    /// One channel: 0.299 red + 0.587 green + 0.114 blue.
+    Gray,
+}
+
+impl ColourOrder {
+    /// Length of the channel axis.
+    pub fn channels(self) -> usize {
+        if self == Self::Gray { 1 } else { 3 }
+    }
+}
+
+/// Type of an input's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// Bytes.
+    U8,
+}
+
+/// One number for all channels, or one for each in the input's order.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum PerChannel {
+    /// For all.
+    All(f32),
+    /// For each.
+    Each([f32; 3]),
+}
+
+impl Default for PerChannel {
+    fn default() -> Self {
+        Self::All(0.0)
+    }
+}
+
+impl PerChannel {
+    fn one() -> Self {
+        Self::All(1.0)
+    }
+
+    /// The number of a channel.
+    pub fn of(self, channel: usize) -> f32 {
+        match self {
+            Self::All(value) => value,
+            Self::Each(values) => values[channel.min(2)],
+        }
+    }
+}
+
+/// How a picture of another shape is made to fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Scaled as a whole and centred on a border.
+    Letterbox,
+    /// Scaled to the input's width and height, whatever its shape.
+    #[default]
+    Stretch,
+}
+
+/// How pixels are weighed when the picture shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// The four nearest pixels, as `cv2.INTER_LINEAR`; aliases when the picture shrinks much.
+    #[default]
+    Bilinear,
+    /// The mean of all pixels that fall on one, as `cv2.INTER_AREA`; bilinear when the picture grows.
+    Area,
+}
+
+/// What the network's output means.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "adaptor", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Output {
+    /// `plate-detect`: rows of `cx cy w h objectness, 4 corners, class scores`, decoded to input pixels; `[1, N, 13 + classes]`.
+    Yolov5Corners {
+        /// Name in the graph.
+        name: String,
+        /// What each class is: a list of `single` and `double`.
+        #[serde(default)]
+        classes: Vec<RowWord>,
+        /// Order in which the corners stand.
+        #[serde(default)]
+        corners: CornerOrder,
+    },
+    /// `plate-detect`: columns of `cx cy w h, class scores[, corners]`, no objectness; `[1, 4 + classes (+ 8 or 12), N]`.
+    Yolov8 {
+        /// Name in the graph.
+        name: String,
+        /// What each class is.
+        #[serde(default)]
+        classes: Vec<RowWord>,
+        /// Corner values per row: absent, `xy`, or `xyv` with a visibility after each corner.
+        #[serde(default)]
+        points: Points,
+        /// Order in which the corners stand.
+        #[serde(default)]
+        corners: CornerOrder,
+        /// `cn`: attributes first, as exported by its authors; `nc`: boxes first.
+        #[serde(default)]
+        layout: BoxLayout,
+    },
+    /// `plate-detect`: boxes after the graph's own suppression, named columns; `[N, columns]` or `[1, N, columns]`.
+    YoloEnd2end {
+        /// Name in the graph.
+        name: String,
+        /// What each column is.
+        columns: Vec<Column>,
+        /// What each class is.
+        #[serde(default)]
+        classes: Vec<RowWord>,
+    },
+    /// `plate-ocr`: connectionist temporal classification.
+    Ctc {
+        /// Name in the graph.
+        name: String,
+        /// The symbols in order, without the blank.
+        charset: String,
+        /// Place of the blank class.
+        blank: Blank,
+        /// `tc`: time steps are rows; `ct`: classes are rows.
+        layout: TextLayout,
+        /// What the numbers are.
+        activation: Activation,
+        /// The evidence is divided by it; above 1 makes an over-confident reader modest.
+        #[serde(default = "one")]
+        temperature: f32,
+    },
+    /// `plate-ocr`: a distribution for each place of the string.
+    Slots {
+        /// Name in the graph.
+        name: String,
+        /// The symbols in order, without the pad.
+        charset: String,
+        /// Place of the class that means "no character here".
+        blank: Blank,
+        /// `tc`: places are rows; `ct`: classes are rows.
+        layout: TextLayout,
+        /// What the numbers are.
+        activation: Activation,
+        /// See `ctc`.
+        #[serde(default = "one")]
+        temperature: f32,
+    },
+    /// `plate-colour`: one distribution; `[1, classes]`.
+    Classes {
+        /// Name in the graph.
+        name: String,
+        /// The classes in order: words of `PlateColour`, or `other`.
+        classes: Vec<String>,
+        /// What the numbers are.
+        activation: Activation,
+    },
+}
+
+impl Output {
+    /// The adaptor's word.
+    pub fn adaptor(&self) -> &'static str {
+        match self {
+            Self::Yolov5Corners { .. } => "yolov5-corners",
+            Self::Yolov8 { .. } => "yolov8",
+            Self::YoloEnd2end { .. } => "yolo-end2end",
+            Self::Ctc { .. } => "ctc",
+            Self::Slots { .. } => "slots",
+            Self::Classes { .. } => "classes",
+        }
+    }
+
+    /// Name of the output in the graph.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Yolov5Corners { name, .. }
+            | Self::Yolov8 { name, .. }
+            | Self::YoloEnd2end { name, .. }
+            | Self::Ctc { name, .. }
+            | Self::Slots { name, .. }
+            | Self::Classes { name, .. } => name,
+        }
+    }
+
+    /// Does the adaptor serve the task?
+    pub fn serves(&self, task: Task) -> bool {
+        match self {
+            Self::Yolov5Corners { .. } | Self::Yolov8 { .. } | Self::YoloEnd2end { .. } => task == Task::PlateDetect,
+            Self::Ctc { .. } | Self::Slots { .. } => task == Task::PlateOcr,
+            Self::Classes { .. } => task == Task::PlateColour,
+        }
+    }
+}
+
+/// The adaptors that exist, for the words of a refusal.
+pub const ADAPTORS: [&str; 6] = ["yolov5-corners", "yolov8", "yolo-end2end", "ctc", "slots", "classes"];
+
+fn one() -> f32 {
+    1.0
+}
+
+/// What a detector's class is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowWord {
+    /// A plate with one line.
+    Single,
+    /// A plate with two lines.
+    Double,
+    /// Not a plate; dropped.
+    Other,
+}
+
+/// Order of a detector's corners, as one reads the plate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CornerOrder {
+    /// Top left, top right, bottom right, bottom left.
+    #[default]
+    TlTrBrBl,
+    /// Top left, bottom left, bottom right, top right.
+    TlBlBrTr,
+    /// Bottom right, bottom left, top left, top right (CCPD).
+    BrBlTlTr,
+}
+
+/// Corner values of a `yolov8` head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Points {
+    /// None.
+    #[default]
+    None,
+    /// Eight: x and y of each.
+    Xy,
+    /// Twelve: x, y and visibility of each.
+    Xyv,
+}
+
+/// Axes of a detector's output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxLayout {
+    /// Attributes, boxes.
+    #[default]
+    Cn,
+    /// Boxes, attributes.
+    Nc,
+}
+
+/// A column of a `yolo-end2end` output, in input pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Column {
+    /// Number in the batch; passed over.
+    Batch,
+    /// Left.
+    X1,
+    /// Top.
+    Y1,
+    /// Right.
+    X2,
+    /// Bottom.
+    Y2,
+    /// Class.
+    Class,
+    /// Score 0..1.
+    Score,
+}
+
+/// Place of the class that is no character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blank {
+    /// Before the symbols.
+    First,
+    /// After the symbols.
+    Last,
+    /// Class number, from 0.
+    #[serde(untagged)]
+    At(usize),
+}
+
+impl Blank {
+    /// Class number, when there are `classes`.
+    pub fn index(self, classes: usize) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Last => classes - 1,
+            Self::At(place) => place,
+        }
+    }
+}
+
+/// Axes of a reader's output after the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextLayout {
+    /// Steps, classes.
+    Tc,
+    /// Classes, steps.
+    Ct,
+}
+
+/// What a head's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// Before any soft-max.
+    Logits,
+    /// Probabilities.
+    Softmax,
+    /// Natural logarithms of probabilities.
+    LogSoftmax,
+}
+
+/// A second output of a reader.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Name in the graph; `[1, classes]`.
+    pub name: String,
+    /// What the classes are, in order.
+    pub classes: Vec<String>,
+    /// What the numbers are.
+    pub activation: Activation,
+}
+
+/// What is cut out of the frame for a model that looks at one plate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CropSpec {
+    /// Added on each side of the four corners before rectifying, as a share of the plate's width and height; may be negative.
+    pub margin: [f32; 2],
+    /// The same around an upright box, when the detector tells no corners; `margin` when absent.
+    pub margin_box: Option<[f32; 2]>,
+}
+
+/// How a plate with two lines is read.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoubleRow {
+    /// How.
+    pub method: DoubleRowMethod,
+    /// First and last share of the plate's height of the upper line.
+    #[serde(default = "upper_line")]
+    pub top: [f32; 2],
+    /// The same for the lower line.
+    #[serde(default = "lower_line")]
+    pub bottom: [f32; 2],
+    /// Width over height of the rectified plate below which it is taken for two lines, when the detector does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below_aspect: Option<f32>,
+}
+
+fn upper_line() -> [f32; 2] {
+    [0.0, 0.4]
+}
+
+fn lower_line() -> [f32; 2] {
+    [0.4, 1.0]
+}
+
+/// How a plate with two lines is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DoubleRowMethod {
+    /// As it is: the network knows both.
+    Whole,
+    /// The upper line left of the lower in one crop, each half of its width.
+    SideBySide,
+    /// One after the other, two runs.
+    Split,
+}
+
+/// Where a detector's boxes begin to count.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// Least score 0..1.
+    pub score: f32,
+    /// Overlap from which the weaker of two boxes is dropped.
+    #[serde(default = "half")]
+    pub nms_iou: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { score: 0.25, nms_iou: 0.5 }
+    }
+}
+
+fn half() -> f32 {
+    0.5
+}

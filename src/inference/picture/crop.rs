@@ -1,0 +1,269 @@
+//! A plate cut out of a frame: rectified from its four corners, and measured.
+//!
+//! The map from the unit square to a quadrilateral is Heckbert's (Fundamentals of Texture Mapping, 1989, §2.2.3);
+//! a margin goes on outside the corners in the plate's own perspective. Outside the frame its edge is repeated.
+
+use super::{Pixels, Tensor};
+use crate::domain::geometry::{Point, Quad};
+use crate::domain::observation::CropQuality;
+use crate::inference::pack::Resize;
+
+/// Most samples a side of an output pixel takes its mean of.
+const MOST_SAMPLES: usize = 4;
+
+/// Grey values from here on are at the upper end of the scale.
+const SATURATED: f32 = 250.0;
+
+/// A rectified plate, three planes of 0..255.
+#[derive(Debug, Default)]
+pub(crate) struct CropBuffer {
+    width: usize,
+    height: usize,
+    planes: [Vec<f32>; 3],
+    /// Source places of one row of samples.
+    places: Vec<Point>,
+    grey: Vec<f32>,
+}
+
+/// Which part of the crop is filled, and from which part of the plate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Columns of the crop, as shares of its width.
+    pub columns: [f32; 2],
+    /// Part of the plate along x, as shares of its width; outside 0..1 is margin.
+    pub u: [f32; 2],
+    /// The same along y.
+    pub v: [f32; 2],
+}
+
+impl CropBuffer {
+    /// Makes room for a crop; what it holds is undefined until `fill`.
+    pub fn reset(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        self.planes.iter_mut().for_each(|plane| plane.resize(width * height, 0.0));
+    }
+
+    /// Fills some columns from a part of the plate.
+    pub fn fill(&mut self, from: Pixels<'_>, plate: &Quad, target: Target, how: Resize) {
+        let column = |share: f32| ((share * self.width as f32).round() as usize).min(self.width);
+        let (first, last) = (column(target.columns[0]), column(target.columns[1]));
+        if first >= last {
+            return;
+        }
+        let map = Homography::new(plate, target);
+        let samples = if how == Resize::Area { samples(plate, target, (last - first, self.height)) } else { (1, 1) };
+        for y in 0..self.height {
+            let row = y * self.width;
+            self.planes.iter_mut().for_each(|plane| plane[row + first..row + last].fill(0.0));
+            for sample in 0..samples.1 {
+                let v = (y as f32 + (sample as f32 + 0.5) / samples.1 as f32) / self.height as f32;
+                map.places((last - first) * samples.0, v, &mut self.places);
+                let planes = self.planes.each_mut().map(|plane| &mut plane[row + first..row + last]);
+                add_samples(from, &self.places, samples, planes);
+            }
+        }
+    }
+
+    /// Writes the crop into a network's input of the same size.
+    pub fn put(&self, to: &mut Tensor) {
+        for y in 0..self.height.min(to.height()) {
+            let row = y * self.width..(y + 1) * self.width;
+            let [blue, green, red] = &self.planes;
+            to.put_row(y, 0, [&blue[row.clone()], &green[row.clone()], &red[row]]);
+        }
+    }
+
+    /// How good the crop is to read from; the plate's size in the frame comes from its corners.
+    pub fn quality(&mut self, plate: &Quad) -> CropQuality {
+        let [blue, green, red] = &self.planes;
+        let pixels = blue.iter().zip(green).zip(red);
+        self.grey.clear();
+        self.grey.extend(pixels.map(|((b, g), r)| 0.114 * b + 0.587 * g + 0.299 * r));
+        let count = self.grey.len().max(1) as f32;
+        CropQuality {
+            width_px: plate.width(),
+            height_px: plate.height(),
+            sharpness: laplacian_variance(&self.grey, self.width),
+            brightness: self.grey.iter().sum::<f32>() / count / 255.0,
+            saturated: self.grey.iter().filter(|&&grey| grey >= SATURATED).count() as f32 / count,
+        }
+    }
+}
+
+/// Variance of the four-neighbour Laplacian over the inner pixels.
+fn laplacian_variance(grey: &[f32], width: usize) -> f32 {
+    let rows: Vec<&[f32]> = grey.chunks_exact(width.max(1)).collect();
+    let (mut sum, mut squares, mut count) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for three in rows.windows(3) {
+        for x in 1..width.saturating_sub(1) {
+            let [above, here, below] = [three[0], three[1], three[2]];
+            let value = above[x] + below[x] + here[x - 1] + here[x + 1] - 4.0 * here[x];
+            sum += value;
+            squares += value * value;
+            count += 1.0;
+        }
+    }
+    if count == 0.0 { 0.0 } else { (squares / count - (sum / count).powi(2)).max(0.0) }
+}
+
+/// How many samples an output pixel needs so that no source pixel is passed over.
+fn samples(plate: &Quad, target: Target, (columns, rows): (usize, usize)) -> (usize, usize) {
+    let across = plate.width() * (target.u[1] - target.u[0]) / columns as f32;
+    let down = plate.height() * (target.v[1] - target.v[0]) / rows as f32;
+    let enough = |ratio: f32| (ratio.ceil() as usize).clamp(1, MOST_SAMPLES);
+    (enough(across), enough(down))
+}
+
+/// From a part of the plate to the frame: `x = (a u + b v + c) / (g u + h v + 1)`.
+struct Homography {
+    x: [f32; 3],
+    y: [f32; 3],
+    w: [f32; 3],
+    u: [f32; 2],
+    v: [f32; 2],
+}
+
+impl Homography {
+    fn new(plate: &Quad, target: Target) -> Self {
+        let Target { u, v, .. } = target;
+        let whole = Self { u, v, ..Self::of(plate) };
+        // A margin beyond the plate's horizon has no place in the frame; then its upright box has to do.
+        let corners = [(u[0], v[0]), (u[1], v[0]), (u[0], v[1]), (u[1], v[1])];
+        let sound = corners.iter().all(|&(u, v)| whole.w[0] * u + whole.w[1] * v + whole.w[2] > 0.05);
+        if sound { whole } else { Self { u, v, ..Self::of(&plate.bounds().quad()) } }
+    }
+
+    fn of(plate: &Quad) -> Self {
+        let [tl, tr, br, bl] = plate.0;
+        let (dx1, dx2) = (tr.x - br.x, bl.x - br.x);
+        let (dy1, dy2) = (tr.y - br.y, bl.y - br.y);
+        let (sx, sy) = (tl.x - tr.x + br.x - bl.x, tl.y - tr.y + br.y - bl.y);
+        let det = dx1 * dy2 - dx2 * dy1;
+        let (g, h) =
+            if det.abs() < 1e-6 { (0.0, 0.0) } else { ((sx * dy2 - dx2 * sy) / det, (dx1 * sy - sx * dy1) / det) };
+        Self {
+            x: [tr.x - tl.x + g * tr.x, bl.x - tl.x + h * bl.x, tl.x],
+            y: [tr.y - tl.y + g * tr.y, bl.y - tl.y + h * bl.y, tl.y],
+            w: [g, h, 1.0],
+            u: [0.0, 1.0],
+            v: [0.0, 1.0],
+        }
+    }
+
+    /// Places of `count` samples of one row; `v` is its share of the target's height.
+    fn places(&self, count: usize, v: f32, places: &mut Vec<Point>) {
+        let v = self.v[0] + (self.v[1] - self.v[0]) * v;
+        let row = |k: [f32; 3]| (k[0], k[1] * v + k[2]);
+        let ((ax, bx), (ay, by), (aw, bw)) = (row(self.x), row(self.y), row(self.w));
+        let step = (self.u[1] - self.u[0]) / count as f32;
+        places.clear();
+        places.extend((0..count).map(|place| {
+            let u = self.u[0] + (place as f32 + 0.5) * step;
+            let w = 1.0 / (aw * u + bw);
+            Point::new((ax * u + bx) * w - 0.5, (ay * u + by) * w - 0.5)
+        }));
+    }
+}
+
+fn add_samples(from: Pixels<'_>, places: &[Point], samples: (usize, usize), [blue, green, red]: [&mut [f32]; 3]) {
+    let (right, bottom) = ((from.width - 1) as f32, (from.height - 1) as f32);
+    let share = 1.0 / (samples.0 * samples.1) as f32;
+    let out = blue.iter_mut().zip(green).zip(red);
+    for (few, ((blue, green), red)) in places.chunks_exact(samples.0).zip(out) {
+        for place in few {
+            let (x, y) = (place.x.clamp(0.0, right), place.y.clamp(0.0, bottom));
+            let (column, row) = (x as usize, y as usize);
+            let (fx, fy) = (x - column as f32, y - row as f32);
+            let next = (column + 1).min(from.width - 1) * 3;
+            let (above, below) = (from.row(row), from.row((row + 1).min(from.height - 1)));
+            let (a, b) = (&above[column * 3..column * 3 + 3], &above[next..next + 3]);
+            let (c, d) = (&below[column * 3..column * 3 + 3], &below[next..next + 3]);
+            let (wa, wb) = ((1.0 - fx) * (1.0 - fy) * share, fx * (1.0 - fy) * share);
+            let (wc, wd) = ((1.0 - fx) * fy * share, fx * fy * share);
+            let mix =
+                |k: usize| f32::from(a[k]) * wa + f32::from(b[k]) * wb + f32::from(c[k]) * wc + f32::from(d[k]) * wd;
+            *blue += mix(0);
+            *green += mix(1);
+            *red += mix(2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::geometry::Rect;
+
+    const WHOLE: Target = Target { columns: [0.0, 1.0], u: [0.0, 1.0], v: [0.0, 1.0] };
+
+    /// Blue grows along x, green along y.
+    fn ramp(width: usize, height: usize) -> Vec<u8> {
+        (0..width * height).flat_map(|place| [(place % width) as u8, (place / width) as u8, 255]).collect()
+    }
+
+    #[test]
+    fn an_upright_box_is_cut_out_as_it_is() {
+        let bgr = ramp(60, 40);
+        let from = Pixels { width: 60, height: 40, bgr: &bgr };
+        let mut crop = CropBuffer::default();
+        crop.reset(20, 10);
+        crop.fill(from, &Rect::new(10.0, 5.0, 30.0, 15.0).quad(), WHOLE, Resize::Bilinear);
+        for y in 0..10 {
+            for x in 0..20 {
+                assert!((crop.planes[0][y * 20 + x] - (10 + x) as f32).abs() < 1e-3);
+                assert!((crop.planes[1][y * 20 + x] - (5 + y) as f32).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn the_corners_of_a_slanted_plate_come_to_the_corners_of_the_crop() {
+        let plate = Quad([(10.0, 8.0), (50.0, 4.0), (54.0, 30.0), (6.0, 24.0)].map(|(x, y)| Point::new(x, y)));
+        let map = Homography::new(&plate, WHOLE);
+        let at = |u: f32, v: f32| {
+            let value = |k: [f32; 3]| k[0] * u + k[1] * v + k[2];
+            Point::new(value(map.x) / value(map.w), value(map.y) / value(map.w))
+        };
+        for (place, corner) in [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].into_iter().zip(plate.0) {
+            assert!(at(place.0, place.1).distance(corner) < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_margin_widens_the_view_and_the_edge_of_the_frame_is_repeated() {
+        let bgr = ramp(60, 40);
+        let from = Pixels { width: 60, height: 40, bgr: &bgr };
+        let mut crop = CropBuffer::default();
+        crop.reset(4, 2);
+        let target = Target { u: [-0.5, 1.5], ..WHOLE };
+        crop.fill(from, &Rect::new(0.0, 0.0, 20.0, 20.0).quad(), target, Resize::Bilinear);
+        assert_eq!(crop.planes[0][0], 0.0);
+        assert!((crop.planes[0][3] - 24.5).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_large_plate_is_averaged_when_asked() {
+        let bgr: Vec<u8> = (0..64 * 64).flat_map(|place| [if place % 2 == 0 { 0 } else { 200 }; 3]).collect();
+        let from = Pixels { width: 64, height: 64, bgr: &bgr };
+        let mut crop = CropBuffer::default();
+        crop.reset(16, 16);
+        crop.fill(from, &Rect::new(0.0, 0.0, 64.0, 64.0).quad(), WHOLE, Resize::Area);
+        assert!(crop.planes[0].iter().all(|value| (value - 100.0).abs() < 1.0));
+    }
+
+    #[test]
+    fn a_flat_crop_is_blurred_and_a_checkered_one_is_sharp() {
+        let flat = vec![255; 32 * 8 * 3];
+        let checkered: Vec<u8> = (0..32 * 8).flat_map(|i| [if (i + i / 32) % 2 == 0 { 0 } else { 255 }; 3]).collect();
+        let mut measure = |bgr: &[u8]| {
+            let mut crop = CropBuffer::default();
+            crop.reset(32, 8);
+            let plate = Rect::new(0.0, 0.0, 32.0, 8.0).quad();
+            crop.fill(Pixels { width: 32, height: 8, bgr }, &plate, WHOLE, Resize::Bilinear);
+            crop.quality(&plate)
+        };
+        let (dull, sharp) = (measure(&flat), measure(&checkered));
+        assert_eq!((dull.sharpness, dull.saturated, dull.width_px), (0.0, 1.0, 32.0));
+        assert!(sharp.sharpness > 1000.0 && (sharp.saturated - 0.5).abs() < 0.01);
+    }
+}
