@@ -255,7 +255,7 @@ mod tests {
     fn a_flat_crop_is_blurred_and_a_checkered_one_is_sharp() {
         let flat = vec![255; 32 * 8 * 3];
         let checkered: Vec<u8> = (0..32 * 8).flat_map(|i| [if (i + i / 32) % 2 == 0 { 0 } else { 255 }; 3]).collect();
-        let mut measure = |bgr: &[u8]| {
+        let measure = |bgr: &[u8]| {
             let mut crop = CropBuffer::default();
             crop.reset(32, 8);
             let plate = Rect::new(0.0, 0.0, 32.0, 8.0).quad();
