@@ -1,4 +1,4 @@
-"""Trains the reader on the shards of `make_crops.py`: `train_reader.py BANK RUN --steps 12000`.
+"""Trains the reader on the shards of `make_crops.py`: `train_reader.py BANK RUN --steps 16000`.
 
 Resumable: the newest state lies in RUN/reader.pt (weights, averaged weights, optimiser, step); the same command goes on
 from there. Shards that appear while it runs are taken in. The state with `--steps` done is final.
@@ -36,7 +36,7 @@ class Bank:
                         held.pop(next(iter(held)))
 
     def batch(self, size):
-        if self.turn % 200 == 0:
+        if self.turn % 500 == 0:
             self.refresh()
         self.turn += 1
         sources = [s for s in MIX if self.data[s]]
@@ -58,7 +58,8 @@ def augment(images):
     x = torch.roll(nn.functional.pad(x, (4, 4, 2, 2), mode="replicate"), (dy, dx), (2, 3))[:, :, 2:-2, 4:-4]
     gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.06 * torch.randn(n, 3, 1, 1)
     x = x * gain + 0.05 * torch.randn(n, 3, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.5)
-    x = x + torch.randn_like(x) * (0.03 * torch.rand(n, 1, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.4))
+    noisy = torch.rand(n) < 0.25
+    x[noisy] += torch.randn(int(noisy.sum()), 1, *x.shape[2:]) * 0.04 * torch.rand(int(noisy.sum()), 1, 1, 1)
     grey = (torch.rand(n) < 0.06)
     x[grey] = x[grey].mean(1, keepdim=True)
     return x.clamp(0, 1), grey
@@ -84,9 +85,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--steps", type=int, default=16000)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -106,7 +107,7 @@ def main():
     began, sums = time.time(), []
     while step < args.steps:
         progress = step / args.steps
-        rate = args.rate * min(1.0, (step + 1) / 300) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
+        rate = args.rate * min(1.0, (step + 1) / 200) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         net.train()

@@ -91,11 +91,11 @@ def cover(image, quad):
 
 
 class Photographs:
-    """The training part of the real scenes, at most 1000 px long, with their labelled corners."""
+    """The real scenes of one part ("train" or "test"), at most 1000 px long, with their labelled corners."""
 
-    def __init__(self):
+    def __init__(self, part="train"):
         self.items = []
-        for path, rows in real.scenes("train"):
+        for path, rows in real.scenes(part):
             image = real.read(path)
             scale = min(1.0, 1000 / max(image.shape[:2]))
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -191,9 +191,9 @@ def drawn(rng, empty=False):
     return image, plates
 
 
-def sample(rng, photographs=None):
-    """One letterboxed scene; a fifth of them hold no plate."""
-    empty = rng.random() < 0.2
+def sample(rng, photographs=None, empty=None):
+    """One letterboxed scene; a fifth of them hold no plate, or all or none as `empty` says."""
+    empty = bool(rng.random() < 0.2) if empty is None else empty
     if photographs and photographs.items and rng.random() < 0.66:
         image, plates = photograph(rng, photographs, empty)
     else:

@@ -1,0 +1,232 @@
+"""From trained states to a pack: `export.py RUN_DETECTOR RUN_READER [--pack DIR] [--side 384] [--int8]`.
+
+Writes ONNX files (opset 17, averaged weights, one picture at a time) as float and, with `--int8`, as calibrated 8-bit
+versions (per channel, weights and activations), temperature, thresholds and `pack.toml` with the hashes.
+"""
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+import detector_net
+import reader_net
+from plates import crops
+from plates.kinds import CHARSET, COLOURS
+
+HERE = Path(__file__).resolve().parent
+
+
+class ExportedReader(nn.Module):
+    """Logits, colour logits without "unreadable", and readable/unreadable logits."""
+
+    def __init__(self, net, doubt):
+        super().__init__()
+        self.net, self.doubt = net, doubt
+
+    def forward(self, image):
+        logits, colour = self.net(image)
+        seen = colour[:, :-1]
+        legible = torch.cat([torch.logsumexp(seen, 1, keepdim=True), colour[:, -1:] - self.doubt], 1)
+        return logits, seen, legible
+
+
+def averaged(run, name, net):
+    saved = torch.load(run / name, weights_only=False, map_location="cpu")
+    state = {k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")}
+    net.load_state_dict(state)
+    return net.eval(), saved["step"]
+
+
+def to_onnx(net, size, path, outputs):
+    torch.onnx.export(net, torch.rand(1, 3, *size), str(path), opset_version=17, input_names=["input"], output_names=outputs, dynamo=False)
+    model = onnx.load(path)
+    model.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def to_int8(source, target, pictures, keep_float):
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Pictures(CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(pictures)
+
+        def get_next(self):
+            picture = next(self.left, None)
+            return None if picture is None else {"input": (picture.astype(np.float32) / 255).transpose(2, 0, 1)[None]}
+
+    prepared = target.with_suffix(".prepared.onnx")
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    nodes = onnx.load(prepared).graph.node
+    excluded = [n.name for n in nodes if keep_float(n)]
+    quantize_static(
+        str(prepared), str(target), Pictures(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax, nodes_to_exclude=excluded,
+        op_types_to_quantize=["Conv", "Add", "Relu", "Resize", "MaxPool"],
+        extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.05})
+    prepared.unlink()
+
+
+def calibration(bank, pattern, count):
+    """Pictures from the first shards of a bank."""
+    taken = []
+    for path in sorted(Path(bank).glob(pattern))[:2]:
+        images = np.load(path)["images"]
+        taken += list(images[:: max(1, len(images) // (count // 2))][: count // 2])
+    return taken
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def reader_only_scope(node):
+    return not any(part in node.name for part in ("/body/", "/fold/", "/sequence/"))
+
+
+def detector_only_scope(node):
+    return "/net/" not in node.name or "/head/" in node.name
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("detector", type=Path)
+    parser.add_argument("reader", type=Path)
+    parser.add_argument("--pack", type=Path, default=HERE.parent / "packs" / "plate-cn")
+    parser.add_argument("--side", type=int, default=384)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--doubt", type=float, default=1.0, help="log-odds by which 'unreadable' must win")
+    parser.add_argument("--score", type=float, default=0.3)
+    parser.add_argument("--int8", nargs=2, metavar=("SCENES", "CROPS"), help="banks to calibrate on")
+    parser.add_argument("--choose", choices=["float", "int8"], default="float")
+    parser.add_argument("--version", default="0.1.0")
+    args = parser.parse_args()
+    args.pack.mkdir(parents=True, exist_ok=True)
+    net, steps = averaged(args.detector, "detector.pt", detector_net.Detector())
+    to_onnx(detector_net.Exported(net).eval(), (args.side, args.side), args.pack / "detector.onnx", ["output"])
+    net, read_steps = averaged(args.reader, "reader.pt", reader_net.Reader())
+    to_onnx(ExportedReader(net, args.doubt).eval(), (crops.SIZE[1], crops.SIZE[0]), args.pack / "reader.onnx", ["logits", "colour", "legible"])
+    if args.int8:
+        import cv2
+
+        scenes = [cv2.resize(i, (args.side, args.side), interpolation=cv2.INTER_AREA) for i in calibration(args.int8[0], "scenes-???.npz", 120)]
+        lines = calibration(args.int8[1], "generated-???.npz", 200) + calibration(args.int8[1], "real-???.npz", 200)
+        to_int8(args.pack / "detector.onnx", args.pack / "detector-int8.onnx", scenes, detector_only_scope)
+        to_int8(args.pack / "reader.onnx", args.pack / "reader-int8.onnx", lines, reader_only_scope)
+    suffix = "-int8" if args.choose == "int8" else ""
+    write_pack(args, f"detector{suffix}.onnx", f"reader{suffix}.onnx")
+    print(f"detector of step {steps}, reader of step {read_steps} → {args.pack}")
+
+
+def write_pack(args, detector, reader):
+    """`pack.toml`, first without and then with what the models say of the golden pictures."""
+    import golden
+    import runtime
+
+    path = args.pack / "pack.toml"
+    path.write_text(manifest(args, detector, reader), encoding="utf-8")
+    expected = golden.write(args.pack, *runtime.ours(args.pack))
+    path.write_text(manifest(args, detector, reader, *expected), encoding="utf-8")
+
+
+def manifest(args, detector, reader, golden_detector="", golden_reader=""):
+    top, bottom = bands()
+    return f'''# Mainland China: our own detector and reader. Made by models/training; figures in MODEL_CARD.md.
+format = 1
+name = "plate-cn"
+version = "{args.version}"
+licence = "Apache-2.0"
+source = "models/training"
+region = "cn"
+
+[[model]]
+task = "plate-detect"
+file = "{detector}"
+sha256 = "{sha256(args.pack / detector)}"
+
+[model.input]
+name = "input"
+width = {args.side}
+height = {args.side}
+layout = "nchw"
+colour = "rgb"
+dtype = "f32"
+mean = 0.0
+std = 255.0
+fit = "letterbox"
+pad = 114.0
+resize = "area"
+
+[model.output]
+adaptor = "yolov5-corners"
+name = "output"
+classes = ["single", "double"]
+corners = "tl-tr-br-bl"
+
+[model.thresholds]
+score = {args.score}
+nms_iou = 0.5
+{golden_detector}
+[[model]]
+task = "plate-ocr"
+file = "{reader}"
+sha256 = "{sha256(args.pack / reader)}"
+confusions = "confusions.csv"
+
+[model.input]
+name = "input"
+width = {crops.SIZE[0]}
+height = {crops.SIZE[1]}
+layout = "nchw"
+colour = "rgb"
+dtype = "f32"
+mean = 0.0
+std = 255.0
+fit = "stretch"
+
+[model.output]
+adaptor = "ctc"
+name = "logits"
+charset = "{CHARSET}"
+blank = "last"
+layout = "tc"
+activation = "logits"
+temperature = {args.temperature}
+
+[model.crop]
+margin = [{crops.MARGIN[0]}, {crops.MARGIN[1]}]
+
+[model.double_row]
+method = "side-by-side"
+top = [0.0, {top:.3f}]
+bottom = [{bottom:.3f}, 1.0]
+
+[model.colour]
+name = "colour"
+classes = [{", ".join(f'"{c}"' for c in COLOURS[:-1])}]
+activation = "logits"
+
+[model.legible]
+name = "legible"
+classes = ["readable", "unreadable"]
+activation = "logits"
+{golden_reader}'''
+
+
+def bands():
+    """Where the rows end and begin as shares of the plate itself; `crops` counts them with the margin."""
+    margin = crops.MARGIN[1]
+    share = lambda v: v * (1 + 2 * margin) - margin
+    return share(crops.TOP[1]), share(crops.BOTTOM[0])
+
+
+if __name__ == "__main__":
+    main()
