@@ -16,3 +16,4 @@ pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod inference;
+pub mod store;

@@ -1,0 +1,244 @@
+//! The member list of the box, `members.db`: who may be recognised, by what, for what, and until when.
+//!
+//! A change is one transaction and is on the disk when it was reported; what was removed is overwritten. The file is
+//! never deleted, also not when it is damaged. Several processes may have it open: a command that imports, and the
+//! service that reads the list again when [`MemberStore::changed`] says so. Whether a member may be matched at a
+//! moment is decided by `domain::member`, not here.
+
+mod entry;
+mod error;
+mod export;
+mod import;
+mod open;
+mod parse;
+mod read;
+mod report;
+mod row;
+mod source;
+mod text;
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use self::error::StoreError;
+pub use self::export::{ExportError, object};
+pub use self::import::ImportOptions;
+pub use self::read::{Counts, Filter};
+pub use self::report::{Finding, Outcome, Problem, Report};
+pub use self::source::{Format, Progress};
+use crate::domain::member::Member;
+
+/// Name of the file in `storage.folder`.
+pub const FILE_NAME: &str = "members.db";
+
+/// Number of a member in the database; stays while the member is in the list, and is what `domain::plate::list` calls
+/// an owner.
+pub type MemberId = i64;
+
+/// The open member list.
+#[derive(Debug)]
+pub struct MemberStore {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// What a reader last saw of the list; see [`MemberStore::changed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    data_version: i64,
+    /// Revision of the list.
+    pub revision: u64,
+}
+
+impl MemberStore {
+    /// Opens the list in a file, makes it when there is none.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: open::open(path)?, path: path.to_path_buf() })
+    }
+
+    /// Opens a list that must be there.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        if path.exists() { Self::open(path) } else { Err(StoreError::Missing(path.to_path_buf())) }
+    }
+
+    /// A list that lives as long as the value.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let path = PathBuf::from("memory");
+        let sqlite = |source| StoreError::from_sqlite(&path, source);
+        let mut connection = Connection::open_in_memory().map_err(sqlite)?;
+        open::prepare(&mut connection, &path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.
+    pub fn import(
+        &mut self,
+        reader: impl BufRead,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Report, StoreError> {
+        let report = import::import(&mut self.connection, &self.path, reader, options, progress)?;
+        if report.outcome == Outcome::Applied {
+            self.empty_log();
+        }
+        Ok(report)
+    }
+
+    /// Calls `take` with the number and the fields of each member, in the order in which they were first listed; all of
+    /// one revision, which is returned.
+    pub fn each<E: From<StoreError>>(
+        &self,
+        filter: &Filter,
+        mut take: impl FnMut(MemberId, Member) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let store = |source| StoreError::from_sqlite(&self.path, source);
+        // Two statements that must see the same state.
+        let snapshot = self.connection.unchecked_transaction().map_err(store)?;
+        let revision = read::revision(&snapshot).map_err(store)?;
+        read::each(&snapshot, filter, |id, member| take(id, member).map_err(Stop::Taker)).map_err(
+            |stop| match stop {
+                Stop::Store(source) => store(source).into(),
+                Stop::Taker(error) => error,
+            },
+        )?;
+        Ok(revision)
+    }
+
+    /// All members, with the revision they are of.
+    pub fn all(&self) -> Result<(Vec<Member>, u64), StoreError> {
+        let mut members = Vec::new();
+        let revision = self.each(&Filter::default(), |_, member| {
+            members.push(member);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok((members, revision))
+    }
+
+    /// Every plate of the members who consented to be matched by plate, with the number of its member, and the revision
+    /// of the list. Nobody else reaches the match set; whether the moment is right is asked at the match.
+    pub fn match_set(&self) -> Result<(Vec<(String, MemberId)>, u64), StoreError> {
+        let store = |source| self.sqlite(source);
+        let snapshot = self.connection.unchecked_transaction().map_err(store)?;
+        let revision = read::revision(&snapshot).map_err(store)?;
+        Ok((read::match_set(&snapshot).map_err(store)?, revision))
+    }
+
+    /// The member of that number, while it is in the list.
+    pub fn by_id(&self, id: MemberId) -> Result<Option<Member>, StoreError> {
+        read::by_id(&self.connection, id).map_err(|source| self.sqlite(source))
+    }
+
+    /// The member of that name.
+    pub fn get(&self, member_ref: &str) -> Result<Option<Member>, StoreError> {
+        read::get(&self.connection, member_ref).map_err(|source| self.sqlite(source))
+    }
+
+    /// Every member of a normalised plate.
+    pub fn with_plate(&self, plate: &str) -> Result<Vec<Member>, StoreError> {
+        read::with_plate(&self.connection, plate).map_err(|source| self.sqlite(source))
+    }
+
+    /// What the list holds, in numbers.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        read::counts(&self.connection).map_err(|source| self.sqlite(source))
+    }
+
+    /// Removes members, all or none: when one is not in the list, `Err` holds the missing names and nothing changed.
+    pub fn remove(&mut self, member_refs: &[String]) -> Result<Result<u64, Vec<String>>, StoreError> {
+        let sqlite = |source| StoreError::from_sqlite(&self.path, source);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let mut missing = Vec::new();
+        let mut names: Vec<&String> = member_refs.iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in &names {
+            if transaction.execute("delete from member where member_ref = ?1", [name]).map_err(sqlite)? == 0 {
+                missing.push((*name).clone());
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Err(missing));
+        }
+        transaction.execute("update state set revision = revision + 1", []).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+        self.empty_log();
+        Ok(Ok(names.len() as u64))
+    }
+
+    /// Removes everybody; returns how many.
+    pub fn remove_all(&mut self) -> Result<u64, StoreError> {
+        let sqlite = |source| StoreError::from_sqlite(&self.path, source);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let removed = transaction.execute("delete from member", []).map_err(sqlite)?;
+        transaction.execute("update state set revision = revision + 1", []).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+        self.empty_log();
+        Ok(removed as u64)
+    }
+
+    /// Has another process changed the list since `seen`? Costs microseconds; updates `seen`.
+    pub fn changed(&self, seen: &mut Seen) -> Result<bool, StoreError> {
+        let sqlite = |source| self.sqlite(source);
+        let data_version =
+            self.connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(sqlite)?;
+        if data_version == seen.data_version {
+            return Ok(false);
+        }
+        let revision = read::revision(&self.connection).map_err(sqlite)?;
+        let changed = revision != seen.revision;
+        *seen = Seen { data_version, revision };
+        Ok(changed)
+    }
+
+    /// Reads every page and checks every row's place; seconds for a million plates.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let said: String = self
+            .connection
+            .pragma_query_value(None, "quick_check", |row| row.get(0))
+            .map_err(|source| self.sqlite(source))?;
+        if said == "ok" { Ok(()) } else { Err(StoreError::Corrupt(self.path.clone())) }
+    }
+
+    /// Moves the write-ahead log into the file and truncates it, so that what was removed is nowhere. A reader may
+    /// delay it; the next change or the last close makes it good.
+    fn empty_log(&self) {
+        let done = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0));
+        match done {
+            Ok(0) => {}
+            Ok(_) => tracing::info!("The log of the member list is still being read; it is emptied later."),
+            Err(error) => tracing::warn!(%error, "The log of the member list could not be emptied."),
+        }
+    }
+
+    fn sqlite(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::from_sqlite(&self.path, source)
+    }
+}
+
+/// Why an iteration ended early.
+enum Stop<E> {
+    Store(rusqlite::Error),
+    Taker(E),
+}
+
+impl<E> From<rusqlite::Error> for Stop<E> {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Store(source)
+    }
+}
+
+/// Reads a member file without a database: the members in the file's order, merged as an import would, and the report.
+/// A file with bad lines gives nobody unless `options.skip_bad`.
+pub fn read_file(path: &Path, options: &ImportOptions) -> Result<(Vec<Member>, Report), StoreError> {
+    let file = std::fs::File::open(path).map_err(|source| StoreError::file("cannot read", path, source))?;
+    let mut store = MemberStore::in_memory()?;
+    let options = ImportOptions { dry_run: false, ..options.clone() };
+    let report = store.import(std::io::BufReader::new(file), &options, &mut |_| {})?;
+    let (members, _) = store.all()?;
+    Ok((members, report))
+}
+
+#[cfg(test)]
+mod tests;

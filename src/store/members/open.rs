@@ -1,0 +1,172 @@
+//! Opening the database file: made with private permissions, recognised by its application id, brought up to date.
+//!
+//! Durability: WAL with `synchronous = FULL`, so a change that was reported is on the disk. `secure_delete` overwrites
+//! what was removed; the write-ahead log is emptied after every change, so that nothing lingers there.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// `FCMB`, in the header of the file.
+const APPLICATION_ID: u32 = 0x4643_4d42;
+/// Number of the schema in `schema.sql`.
+const SCHEMA: u32 = 1;
+/// Steps from schema n to n + 1, the first from 1 to 2.
+const UPGRADES: [&str; SCHEMA as usize - 1] = [];
+/// Older ones have the WAL-reset fault.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a command waits for another one that changes the list.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens an existing file or makes a new one.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        create_private(path).map_err(|source| StoreError::file("cannot make", path, source))?;
+    }
+    let mut connection = Connection::open(path).map_err(|source| StoreError::from_sqlite(path, source))?;
+    prepare(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Identifies, brings up to date and sets the pragmas.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::OldSqlite(rusqlite::version()));
+    }
+    let sqlite = |source| StoreError::from_sqlite(path, source);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+    identify(connection, path)?;
+    pragmas(connection).map_err(sqlite)?;
+    bring_up(connection, path)?;
+    Ok(())
+}
+
+/// Refuses what is not ours before a byte is written.
+fn identify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let sqlite = |source| StoreError::from_sqlite(path, source);
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let tables: u32 =
+        connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    let (id, version) = (number("application_id").map_err(sqlite)?, number("user_version").map_err(sqlite)?);
+    let fresh = tables == 0 && id == 0 && version == 0;
+    if !fresh && id != APPLICATION_ID {
+        return Err(StoreError::Foreign(path.to_path_buf()));
+    }
+    if version > SCHEMA {
+        return Err(StoreError::TooNew { path: path.to_path_buf(), found: version, known: SCHEMA });
+    }
+    Ok(())
+}
+
+fn pragmas(connection: &Connection) -> rusqlite::Result<()> {
+    // A database in memory answers `memory`; everything else must have become WAL.
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // Errors of the medium must come as errors, not as signals.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    // KiB when negative: bounds the memory of an import.
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "journal_size_limit", 1 << 20)
+}
+
+/// Makes the schema, or applies the missing steps; each step is one transaction.
+fn bring_up(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let sqlite = |source| StoreError::from_sqlite(path, source);
+    loop {
+        // Taken before the look, so that two programs that start at once do not both build.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
+        let (step, next) = match version {
+            0 => (include_str!("schema.sql"), SCHEMA),
+            SCHEMA => return Ok(()),
+            older => (UPGRADES[older as usize - 1], older + 1),
+        };
+        transaction.execute_batch(step).map_err(sqlite)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
+        transaction.pragma_update(None, "user_version", next).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+    }
+}
+
+/// An empty file that only its owner may read, owned by the owner of the folder: a list that root imports must be
+/// readable by the service, which is not root.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let (owner, group) = fs::metadata(folder).map(|meta| (meta.uid(), meta.gid()))?;
+    if nix::unistd::geteuid().is_root() && owner != 0 {
+        std::os::unix::fs::fchown(&file, Some(owner), Some(group))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(error: StoreError) -> String {
+        error.to_string()
+    }
+
+    #[test]
+    fn a_new_file_is_readable_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/members.db");
+        drop(open(&path).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(open(&path).unwrap());
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_with_both_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("members.db");
+        open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        let said = words(open(&path).unwrap_err());
+        assert!(said.contains("schema 2, this program knows 1") && said.contains("install a newer version"), "{said}");
+    }
+
+    #[test]
+    fn a_database_of_something_else_and_a_text_file_are_left_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other.db");
+        Connection::open(&other).unwrap().execute_batch("create table songs (title text)").unwrap();
+        let text = folder.path().join("text.db");
+        fs::write(&text, "member_ref,plate\n".repeat(600)).unwrap();
+        for path in [other, text] {
+            let before = fs::read(&path).unwrap();
+            let error = open(&path).unwrap_err();
+            assert!(matches!(error, StoreError::Foreign(_)), "{error:?}");
+            assert!(words(error).contains("move it away"));
+            assert_eq!(fs::read(&path).unwrap(), before);
+        }
+    }
+
+    #[test]
+    fn damage_is_told_from_foreign_and_names_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("members.db");
+        drop(open(&path).unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        // The first page's b-tree header, behind the 100 bytes of the file's.
+        bytes[100..400].fill(0xEE);
+        fs::write(&path, bytes).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+        assert!(words(error).contains("import the list again"));
+    }
+
+    #[test]
+    fn sqlite_itself_has_no_wal_reset_fault() {
+        assert!(rusqlite::version_number() >= OLDEST_SQLITE, "{}", rusqlite::version());
+    }
+}

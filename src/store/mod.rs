@@ -1,0 +1,3 @@
+//! What must survive a restart, in SQLite. All of rusqlite lives here.
+
+pub mod members;
