@@ -50,6 +50,9 @@ pub enum StoreError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// The file that is imported could not be read to its end; nothing was changed.
+    #[error("cannot read the member file: {0}; nothing was changed")]
+    Read(std::io::Error),
     /// A file that could not be read or written.
     #[error("{what} `{path}`: {source}")]
     File {

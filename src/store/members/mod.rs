@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod export;
 mod import;
+mod merge;
 mod open;
 mod parse;
 mod read;

@@ -143,22 +143,28 @@ pub(super) fn json_entry(line: &str, zone: &TimeZone) -> Result<Option<Entry>, V
 }
 
 fn value(field: Field, json: &Json) -> Result<Value<'_>, Fault> {
-    let way_out = "write texts in quotes, lists as [\"a\", \"b\"] and external_ids as {\"name\": \"value\"}";
-    let fault = |what: &str| Fault::new(Some(field.name()), format!("holds {what}"), way_out);
-    let text = |json| match json {
-        &Json::String(ref text) => Ok(text.as_str()),
-        Json::Number(_) => Err(fault("a number")),
-        _ => Err(fault("something that is no text")),
-    };
     match json {
         Json::Null => Ok(Value::Text("")),
-        Json::Array(items) => items.iter().map(text).collect::<Result<_, _>>().map(Value::List),
-        Json::Object(pairs) => {
-            let pairs = pairs.iter().map(|(name, value)| text(value).map(|value| (name.as_str(), value)));
-            pairs.collect::<Result<_, _>>().map(Value::Pairs)
+        Json::Array(items) => {
+            items.iter().map(|item| json_text(field, item)).collect::<Result<_, _>>().map(Value::List)
         }
-        single => text(single).map(Value::Text),
+        Json::Object(pairs) => {
+            let pair = |(name, json)| json_text(field, json).map(|text| (String::as_str(name), text));
+            pairs.iter().map(pair).collect::<Result<_, _>>().map(Value::Pairs)
+        }
+        single => json_text(field, single).map(Value::Text),
     }
+}
+
+fn json_text(field: Field, json: &Json) -> Result<&str, Fault> {
+    let found = match json {
+        Json::String(text) => return Ok(text),
+        // Large numbers would lose digits.
+        Json::Number(_) => "a number",
+        _ => "something that is no text",
+    };
+    let way_out = "write texts in quotes, lists as [\"a\", \"b\"] and external_ids as {\"name\": \"value\"}";
+    Err(Fault::new(Some(field.name()), format!("holds {found}"), way_out))
 }
 
 #[cfg(test)]
