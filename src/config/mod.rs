@@ -4,7 +4,16 @@
 //! Relative paths are relative to the folder of the settings file. Adaptors may import this module;
 //! `domain` may not: what a rule needs is passed in as a value.
 
+mod checks;
+pub mod document;
 pub mod duration;
+pub mod finding;
+mod keys;
+mod load;
+#[cfg(test)]
+mod load_tests;
+mod paths;
+mod places;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +22,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::site::{CameraRole, ZoneKind};
+pub use finding::{Code, ConfigErrors, Finding};
+pub use load::{Loaded, check, from_text, load, load_or_default};
+
+/// JSON Schema of the file.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
@@ -53,6 +69,7 @@ pub struct Site {
     pub device: String,
     /// IANA name of the time zone of opening hours, such as `Asia/Shanghai`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Asia/Shanghai")]
     pub time_zone: Option<String>,
 }
 
@@ -77,11 +94,14 @@ impl Default for Storage {
 #[serde(default, deny_unknown_fields)]
 pub struct Camera {
     /// Short name, unique on the box; letters, digits, `-`, `_`.
+    #[schemars(example = &"gate")]
     pub id: String,
     /// `rtsp://…`, `file:PATH`, `images:DIR`, `v4l2:/dev/video0` or `gst:PIPELINE`.
+    #[schemars(example = &"rtsp://10.0.0.5/stream1")]
     pub source: String,
     /// File with `user:password` for an RTSP source; one line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"gate.credentials")]
     pub credentials_file: Option<PathBuf>,
     /// What the camera is for.
     pub role: CameraRole,
@@ -134,13 +154,16 @@ pub enum Sense {
 #[serde(default, deny_unknown_fields)]
 pub struct Zone {
     /// Short name, unique on the camera.
+    #[schemars(example = &"bay-1")]
     pub id: String,
     /// What the area is.
     pub kind: ZoneKind,
     /// Corners in order, each `[x, y]` as fractions 0..1 of width and height, from the top left; 3 to 64 of them.
+    #[schemars(example = [[0.1_f32, 0.5], [0.9, 0.5], [0.9, 1.0], [0.1, 1.0]])]
     pub polygon: Vec<[f32; 2]>,
     /// For `display`: what stands there, as the platform calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"model-s-red")]
     pub product: Option<String>,
 }
 
@@ -158,6 +181,7 @@ pub struct Plates {
     pub min_width_px: f32,
     /// Least score of the detector, 0..1; the pack's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 0.4_f32)]
     pub detection_threshold: Option<f32>,
     /// Share of strangers' readings that may be taken for a member, over the whole list.
     pub false_accept_rate: f64,
@@ -210,6 +234,7 @@ pub struct Visits {
     pub dwell_gap: Duration,
     /// Closing hour of the site, `HH:MM` in its time zone; open visits end then.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"21:30")]
     pub closes_at: Option<String>,
 }
 
@@ -285,18 +310,23 @@ pub struct Mqtt {
     pub client_id: String,
     /// User name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1")]
     pub username: Option<String>,
     /// File that holds the password; one line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"mqtt.password")]
     pub password_file: Option<PathBuf>,
     /// PEM file of the authority that signed the broker's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// PEM files of this box's certificate and key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1.pem")]
     pub certificate_file: Option<PathBuf>,
     /// See `certificate_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1.key")]
     pub key_file: Option<PathBuf>,
     /// First words of every topic.
     pub topic_root: String,
@@ -352,6 +382,7 @@ pub struct Privacy {
 pub struct Inference {
     /// `libonnxruntime.so`; looked up beside the program and in `/usr/lib/forecourt` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/usr/lib/forecourt/libonnxruntime.so")]
     pub library: Option<PathBuf>,
     /// Threads inside one session.
     pub threads: u16,

@@ -1,0 +1,75 @@
+//! Paths of a settings file are relative to its folder; here they become absolute.
+
+use std::path::{Path, PathBuf};
+
+use super::Config;
+
+/// Makes every path absolute, also those inside `source`, `packs` and `region`.
+pub(super) fn resolve(config: &mut Config, base: &Path) {
+    let Config { storage, cameras, plates, mqtt, inference, .. } = config;
+    let mut fixed: Vec<&mut PathBuf> = vec![&mut storage.folder, &mut storage.control_socket];
+    fixed.extend(plates.pack_folders.iter_mut());
+    fixed.extend(cameras.iter_mut().filter_map(|camera| camera.credentials_file.as_mut()));
+    let of_mqtt = [&mut mqtt.password_file, &mut mqtt.ca_file, &mut mqtt.certificate_file, &mut mqtt.key_file];
+    fixed.extend(of_mqtt.into_iter().filter_map(Option::as_mut));
+    fixed.extend(inference.library.as_mut());
+    for path in fixed {
+        *path = from(base, path);
+    }
+    for camera in cameras {
+        camera.source = source(&camera.source, base);
+    }
+    for words in plates.packs.iter_mut().chain(Some(&mut plates.region)).filter(|words| is_path(words)) {
+        *words = from(base, words.as_ref()).to_string_lossy().into_owned();
+    }
+}
+
+/// Without `.` in it; `..` stays, a link may stand before it.
+fn from(base: &Path, path: &Path) -> PathBuf {
+    let joined = base.join(path);
+    std::path::absolute(&joined).unwrap_or(joined)
+}
+
+/// Is it a path, and not a bare name?
+pub(super) fn is_path(words: &str) -> bool {
+    words.contains('/')
+}
+
+/// The kind and path of a source that names a file or folder; a bare path is a file.
+pub(super) fn source_path(source: &str) -> Option<(&str, &str)> {
+    match source.split_once(':') {
+        Some((kind @ ("file" | "images" | "v4l2"), path)) => Some((kind, path)),
+        Some(_) => None,
+        None => Some(("file", source)),
+    }
+}
+
+fn source(text: &str, base: &Path) -> String {
+    match source_path(text) {
+        Some((kind, path)) if !path.is_empty() => format!("{kind}:{}", from(base, path.as_ref()).display()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Camera;
+
+    #[test]
+    fn a_path_starts_at_the_folder_of_the_file_and_a_name_stays_a_name() {
+        let camera = |source: &str| Camera { source: source.into(), ..Camera::default() };
+        let mut config = Config::default();
+        config.cameras = vec![camera("file:a.mp4"), camera("b.mp4"), camera("rtsp://h/1"), camera("images:/srv/x")];
+        config.plates.packs = vec!["plate-cn".into(), "./mine".into()];
+        config.mqtt.ca_file = Some("ca.pem".into());
+        resolve(&mut config, Path::new("/etc/forecourt"));
+        let sources: Vec<&str> = config.cameras.iter().map(|camera| camera.source.as_str()).collect();
+        assert_eq!(sources, ["file:/etc/forecourt/a.mp4", "file:/etc/forecourt/b.mp4", "rtsp://h/1", "images:/srv/x"]);
+        assert_eq!(config.plates.packs, ["plate-cn", "/etc/forecourt/mine"]);
+        assert_eq!(config.mqtt.ca_file, Some("/etc/forecourt/ca.pem".into()));
+        let once = config.clone();
+        resolve(&mut config, Path::new("/elsewhere"));
+        assert_eq!(config, once);
+    }
+}
