@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn a_path_starts_at_the_folder_of_the_file_and_a_name_stays_a_name() {
         let camera = |source: &str| Camera { source: source.into(), ..Camera::default() };
-        let mut config = Config::default();
-        config.cameras = vec![camera("file:a.mp4"), camera("b.mp4"), camera("rtsp://h/1"), camera("images:/srv/x")];
+        let cameras = vec![camera("file:a.mp4"), camera("b.mp4"), camera("rtsp://h/1"), camera("images:/srv/x")];
+        let mut config = Config { cameras, ..Config::default() };
         config.plates.packs = vec!["plate-cn".into(), "./mine".into()];
         config.mqtt.ca_file = Some("ca.pem".into());
         resolve(&mut config, Path::new("/etc/forecourt"));
