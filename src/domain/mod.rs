@@ -8,6 +8,8 @@ pub mod observation;
 pub mod plate;
 pub mod site;
 pub mod time;
+pub mod tracking;
+pub mod visit;
 
 /// Since the process (in a replay: the clip) started, so that a step of the wall clock changes no duration.
 pub type Uptime = std::time::Duration;

@@ -33,3 +33,60 @@ impl Moment {
         Self { uptime, wall }
     }
 }
+
+/// An instant that another run of the program can relate to its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Which run of the operating system.
+    pub boot_id: String,
+    /// Milliseconds since that boot.
+    pub boot_ms: u64,
+    /// Wall time.
+    pub wall: Timestamp,
+    /// How far the wall time can be trusted.
+    pub quality: TimeQuality,
+}
+
+impl Stamp {
+    /// How long ago `earlier` was; never negative.
+    ///
+    /// Exact within one boot. Over a reboot only the wall clock knows, and only when it could be trusted both times;
+    /// otherwise the time is unknown and counts as none, so that no duration is told that may not have been.
+    pub fn since(&self, earlier: &Self) -> Uptime {
+        if self.boot_id == earlier.boot_id {
+            return Uptime::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms));
+        }
+        let trusted = |stamp: &Self| stamp.quality != TimeQuality::Unsynced;
+        if !trusted(self) || !trusted(earlier) {
+            return Uptime::ZERO;
+        }
+        Uptime::try_from(self.wall.duration_since(earlier.wall)).unwrap_or(Uptime::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(boot: &str, boot_ms: u64, wall: &str, quality: TimeQuality) -> Stamp {
+        Stamp { boot_id: boot.into(), boot_ms, wall: wall.parse().unwrap(), quality }
+    }
+
+    #[test]
+    fn within_one_boot_the_wall_clock_is_not_asked() {
+        let before = stamp("a", 10_000, "2026-03-01T08:00:00Z", TimeQuality::Synced);
+        let after = stamp("a", 14_500, "1970-01-01T00:00:09Z", TimeQuality::Unsynced);
+        assert_eq!(after.since(&before), Uptime::from_millis(4500));
+        assert_eq!(before.since(&after), Uptime::ZERO);
+    }
+
+    #[test]
+    fn over_a_reboot_only_a_trusted_wall_clock_counts() {
+        let before = stamp("a", 10_000, "2026-03-01T08:00:00Z", TimeQuality::Holdover);
+        let synced = stamp("b", 20, "2026-03-01T08:03:00Z", TimeQuality::Synced);
+        assert_eq!(synced.since(&before), Uptime::from_secs(180));
+        assert_eq!(before.since(&synced), Uptime::ZERO);
+        let unsynced = stamp("b", 20, "2027-04-01T08:03:00Z", TimeQuality::Unsynced);
+        assert_eq!(unsynced.since(&before), Uptime::ZERO);
+    }
+}

@@ -1,0 +1,331 @@
+//! Follows many plates at once through the frames of one camera.
+//!
+//! A plate is small and fast: at five frames a second its box seldom overlaps the one before. So a box is given to the
+//! track whose *expected* place and size it fits (constant velocity, see `motion`), all boxes of a frame at once and at
+//! the least sum of costs (see `assign`); what the plates say decides where places alone do not.
+//!
+//! Promises: an observation belongs to one track at most; ids count from 1 and are never given twice; the same frames
+//! give the same tracks; a track that lives for hours takes no more memory than a young one.
+//!
+//! Limits: two plates that cross unread with equal speed and size cannot be told apart. A vehicle that was out of sight
+//! for longer than `lost_after` is a new track; the visit joins it again.
+
+mod assign;
+mod heading;
+mod motion;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use assign::{Costs, cheapest};
+use heading::Heading;
+use motion::Motion;
+use reading::{Verdict, Voice, confident_text};
+
+use super::Uptime;
+use super::event::Direction;
+use super::geometry::Rect;
+use super::observation::{FrameObservation, PlateObservation};
+
+/// Number of a track on its camera, from 1, never given twice by one tracker.
+pub type TrackId = u64;
+
+/// A box is rather a new track than one that it fits at a higher cost.
+const UNASSIGNED: f32 = 12.0;
+/// The price of a pair that is out of the question.
+const IMPOSSIBLE: f32 = 1e6;
+/// Squared standard deviations of centre and size beyond which a pair is out of the question.
+const CENTRE_GATE: f32 = 16.0;
+const SIZE_GATE: f32 = 30.0;
+/// What agreeing and differing plates are worth.
+const SAMENESS: f32 = -6.0;
+const AGREEMENT: f32 = -3.0;
+const DOUBT: f32 = 2.0;
+const DIFFERENCE: f32 = 8.0;
+/// What full overlap with the expected box is worth.
+const OVERLAP: f32 = -1.5;
+/// Two boxes are one plate when they share this part of the smaller.
+const DUPLICATE: f32 = 0.6;
+/// Boxes looked at in one frame; those of the lowest score beyond it are passed over.
+const MOST_BOXES: usize = 128;
+
+/// What a tracker can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackerSettings {
+    /// How long a vehicle may be out of sight before its track ends (`plates.track_lost_after`).
+    pub lost_after: Duration,
+    /// Frames in a row that must show one and the same other plate before a track is split.
+    pub split_after: u32,
+}
+
+impl Default for TrackerSettings {
+    fn default() -> Self {
+        Self { lost_after: Duration::from_secs(2), split_after: 3 }
+    }
+}
+
+/// An observation has been given to a track.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackUpdate {
+    /// The track.
+    pub track: TrackId,
+    /// Index into `FrameObservation::plates`.
+    pub observation: usize,
+    /// The first of this track.
+    pub is_new: bool,
+    /// The track that this one was split off, which has ended.
+    pub split_from: Option<TrackId>,
+    /// The plate reads clearly otherwise than before; do not pool this frame with the earlier ones.
+    pub disputed: bool,
+    /// When the track began.
+    pub first_seen: Uptime,
+    /// Frames in which it was seen.
+    pub frames: u32,
+    /// Coming, going or standing; `None` while it cannot be told.
+    pub direction: Option<Direction>,
+    /// Speed over the picture, in plate widths a second.
+    pub speed: f32,
+}
+
+/// A track is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackEnd {
+    /// The track.
+    pub track: TrackId,
+    /// When it began.
+    pub first_seen: Uptime,
+    /// When it was last seen.
+    pub last_seen: Uptime,
+    /// Frames in which it was seen; 1 is most often no plate.
+    pub frames: u32,
+    /// Why.
+    pub cause: EndCause,
+}
+
+/// Why a track is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// Out of sight for `lost_after`.
+    Lost,
+    /// It turned out to follow another plate since some frames; a new track goes on.
+    Split,
+}
+
+/// Follows the plates of one camera.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    settings: TrackerSettings,
+    tracks: Vec<Track>,
+    ended: Vec<TrackEnd>,
+    next: TrackId,
+    now: Uptime,
+}
+
+#[derive(Clone, Debug)]
+struct Track {
+    id: TrackId,
+    motion: Motion,
+    heading: Heading,
+    voice: Voice,
+    first_seen: Uptime,
+    last_seen: Uptime,
+    frames: u32,
+}
+
+/// A box that can be followed.
+struct Seen {
+    observation: usize,
+    rect: Rect,
+    text: Option<String>,
+}
+
+impl Tracker {
+    /// Without tracks.
+    pub fn new(settings: TrackerSettings) -> Self {
+        Self { settings, tracks: Vec::new(), ended: Vec::new(), next: 1, now: Uptime::ZERO }
+    }
+
+    /// Tracks that are alive.
+    pub fn live(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Gives the plates of a frame to tracks, in order of their index in the frame.
+    ///
+    /// Boxes without extent or with numbers that are none are passed over, and so are second boxes of one plate. Time
+    /// that runs backwards is taken as standing still; after a jump ahead the lost tracks end first.
+    pub fn step(&mut self, frame: &FrameObservation) -> Vec<TrackUpdate> {
+        self.end_lost(frame.at);
+        let seen = usable(&frame.plates);
+        let mut owner: Vec<Option<usize>> = vec![None; seen.len()];
+        for (track, place) in self.assignment(&seen) {
+            owner[place] = Some(track);
+        }
+        let mut updates: Vec<TrackUpdate> = seen
+            .iter()
+            .zip(owner)
+            .map(|(seen, owner)| match owner {
+                Some(track) => self.follow(track, seen),
+                None => self.begin(seen),
+            })
+            .collect();
+        updates.sort_by_key(|update| update.observation);
+        updates
+    }
+
+    /// Tracks that ended up to now, each told once.
+    pub fn expired(&mut self, at: Uptime) -> Vec<TrackEnd> {
+        self.end_lost(at);
+        std::mem::take(&mut self.ended)
+    }
+
+    fn end_lost(&mut self, at: Uptime) {
+        self.now = self.now.max(at);
+        let (now, lost_after) = (self.now, self.settings.lost_after);
+        let ended = &mut self.ended;
+        self.tracks.retain(|track| {
+            let alive = now.saturating_sub(track.last_seen) <= lost_after;
+            if !alive {
+                ended.push(track.end(EndCause::Lost));
+            }
+            alive
+        });
+    }
+
+    /// Pairs of place in `tracks` and place in `seen`.
+    fn assignment(&self, seen: &[Seen]) -> Vec<(usize, usize)> {
+        let boxes = seen.len();
+        // One column more for each track: "not seen in this frame".
+        let mut costs = Costs::filled(self.tracks.len(), boxes + self.tracks.len(), UNASSIGNED);
+        for (row, track) in self.tracks.iter().enumerate() {
+            let expected = track.motion.predicted(self.now.saturating_sub(track.last_seen).as_secs_f32());
+            for (column, seen) in seen.iter().enumerate() {
+                costs.set(row, column, track.cost(&expected, seen));
+            }
+        }
+        let chosen = cheapest(&costs).into_iter().enumerate();
+        chosen.filter(|&(row, column)| column < boxes && costs.get(row, column) < UNASSIGNED).collect()
+    }
+
+    fn follow(&mut self, place: usize, seen: &Seen) -> TrackUpdate {
+        let track = &mut self.tracks[place];
+        let dt = self.now.saturating_sub(track.last_seen).as_secs_f32();
+        track.motion = track.motion.predicted(dt).corrected(&seen.rect);
+        track.heading.seen(&seen.rect, self.now);
+        track.last_seen = self.now;
+        track.frames = track.frames.saturating_add(1);
+        let against = track.voice.hear(seen.text.as_deref());
+        if against >= self.settings.split_after {
+            return self.split(place, seen);
+        }
+        let disputed = against > 0 && seen.text.is_some();
+        TrackUpdate { disputed, ..track.update(seen.observation) }
+    }
+
+    /// The track has followed another plate: it ends, and a new one takes over its place and movement.
+    fn split(&mut self, place: usize, seen: &Seen) -> TrackUpdate {
+        let id = self.number();
+        let track = &mut self.tracks[place];
+        let old = track.id;
+        self.ended.push(track.end(EndCause::Split));
+        track.id = id;
+        track.voice = track.voice.split_off();
+        track.first_seen = self.now;
+        track.frames = 1;
+        TrackUpdate { is_new: true, split_from: Some(old), ..track.update(seen.observation) }
+    }
+
+    fn begin(&mut self, seen: &Seen) -> TrackUpdate {
+        let mut voice = Voice::default();
+        voice.hear(seen.text.as_deref());
+        let track = Track {
+            id: self.number(),
+            motion: Motion::first(&seen.rect),
+            heading: Heading::first(&seen.rect, self.now),
+            voice,
+            first_seen: self.now,
+            last_seen: self.now,
+            frames: 1,
+        };
+        let update = TrackUpdate { is_new: true, ..track.update(seen.observation) };
+        self.tracks.push(track);
+        update
+    }
+
+    fn number(&mut self) -> TrackId {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+}
+
+impl Track {
+    /// How badly a box fits where and as what the track is expected; a negative log-likelihood up to a constant.
+    fn cost(&self, expected: &Motion, seen: &Seen) -> f32 {
+        let misfit = expected.misfit(&seen.rect);
+        let near = misfit.centre <= CENTRE_GATE && misfit.size <= SIZE_GATE;
+        let verdict = self.voice.compare(seen.text.as_deref());
+        // The same plate does not hang in two places: when it is read again, it may have moved as it liked.
+        if !near && verdict != Verdict::Same {
+            return IMPOSSIBLE;
+        }
+        let place = (misfit.centre.min(CENTRE_GATE) + misfit.size.min(SIZE_GATE) / 2.0) / 2.0 + misfit.vagueness;
+        let overlap = OVERLAP * expected.rect().iou(&seen.rect);
+        let said = match verdict {
+            Verdict::Same => return place.min(UNASSIGNED) + overlap + SAMENESS,
+            Verdict::Agrees => AGREEMENT,
+            Verdict::Unknown => 0.0,
+            Verdict::Unsure => DOUBT,
+            Verdict::Differs => DIFFERENCE,
+        };
+        place + overlap + said
+    }
+
+    fn update(&self, observation: usize) -> TrackUpdate {
+        TrackUpdate {
+            track: self.id,
+            observation,
+            is_new: false,
+            split_from: None,
+            disputed: false,
+            first_seen: self.first_seen,
+            frames: self.frames,
+            direction: self.heading.direction(),
+            speed: self.motion.speed(),
+        }
+    }
+
+    fn end(&self, cause: EndCause) -> TrackEnd {
+        let Self { id, first_seen, last_seen, frames, .. } = *self;
+        TrackEnd { track: id, first_seen, last_seen, frames, cause }
+    }
+}
+
+/// Boxes that are boxes, each plate once, the surest first.
+fn usable(plates: &[PlateObservation]) -> Vec<Seen> {
+    let mut order: Vec<usize> = (0..plates.len()).filter(|&place| is_box(&plates[place].rect)).collect();
+    order.sort_by(|&a, &b| plates[b].detection.total_cmp(&plates[a].detection));
+    let mut kept: Vec<Seen> = Vec::with_capacity(order.len().min(MOST_BOXES));
+    for observation in order.into_iter().take(MOST_BOXES) {
+        let plate = &plates[observation];
+        let seen = Seen { observation, rect: plate.rect, text: confident_text(plate) };
+        if !kept.iter().any(|other| is_duplicate(other, &seen)) {
+            kept.push(seen);
+        }
+    }
+    kept
+}
+
+fn is_box(rect: &Rect) -> bool {
+    let finite = [rect.x1, rect.y1, rect.x2, rect.y2].iter().all(|side| side.is_finite() && side.abs() < 1e5);
+    finite && rect.width() >= 1.0 && rect.height() >= 1.0
+}
+
+/// Two boxes of one plate; two plates of which one hides the other say different things.
+fn is_duplicate(kept: &Seen, seen: &Seen) -> bool {
+    let shared = kept.rect.intersection(&seen.rect) / kept.rect.area().min(seen.rect.area());
+    let differ = matches!((&kept.text, &seen.text), (Some(a), Some(b)) if reading::differ(a, b));
+    shared > DUPLICATE && !differ
+}

@@ -1,0 +1,227 @@
+//! The contract with the platform: committed schemas and examples are those that the program's types generate.
+//!
+//! `FORECOURT_BLESS=1 cargo test --test contract` writes them anew after a deliberate change.
+
+#[path = "support/contract.rs"]
+mod contract;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use forecourt::domain::event::*;
+use forecourt::domain::site::ZoneKind;
+use forecourt::domain::time::TimeQuality;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-03-01T{text}Z").parse().expect("a time of day")
+}
+
+fn envelope(sequence: u64, time: &str) -> Envelope {
+    Envelope {
+        source: source("acme", "shanghai-07", "box-1"),
+        epoch: "f3k7q2".into(),
+        sequence,
+        time: at(time),
+        recorded: at(time) + jiff::SignedDuration::from_millis(11),
+        quality: TimeQuality::Synced,
+        boot_id: "5f0f6a0e-3c9c-4d0e-9f0b-0d8a4b1c2d3e".into(),
+        boot_ms: 7_200_000,
+    }
+}
+
+fn subject() -> Subject {
+    Subject {
+        visit_id: "f3k7q2-17".into(),
+        member_ref: "m-48213".into(),
+        tier: Some("gold".into()),
+        list: "vip".into(),
+        organisation: Some("dealer-0042".into()),
+        external_ids: BTreeMap::from([("oneid".to_owned(), "9c1d7a".to_owned())]),
+        modality: Modality::Plate,
+        camera: "gate".into(),
+        confidence: 0.9987,
+        vehicle: None,
+        evidence: Evidence { frames: 4, score: 31.42, threshold: 9.5, why: "every character agrees".into() },
+    }
+}
+
+fn display() -> ZoneRef {
+    ZoneRef { id: "stand-3".into(), kind: ZoneKind::Display, product: Some("ev-9".into()) }
+}
+
+fn arrival() -> Arrival {
+    Arrival {
+        subject: subject(),
+        zone: Some(ZoneRef { id: "lane-in".into(), kind: ZoneKind::Lane, product: None }),
+        direction: Some(Direction::Approaching),
+        arrived_at: at("08:00:00.100"),
+    }
+}
+
+fn dwell() -> Dwell {
+    Dwell {
+        subject: Subject { camera: "lot".into(), ..subject() },
+        zone: display(),
+        stay: 1,
+        checkpoint: Some(1),
+        ended: false,
+        seconds_min: 60.125,
+        seconds_max: 62.5,
+        entered_at: at("08:02:00"),
+        seen_at: at("08:03:00.125"),
+    }
+}
+
+fn departure() -> Departure {
+    let zone = ZoneTime { camera: "lot".into(), zone: display(), stays: 1, seconds_min: 1805.0, seconds_max: 1808.2 };
+    Departure {
+        subject: Subject { camera: "exit".into(), ..subject() },
+        closed_by: ClosedBy::Exit,
+        arrived_at: at("08:00:00.100"),
+        last_seen_at: Some(at("08:40:00")),
+        seconds: Some(2399.9),
+        zones: vec![zone],
+    }
+}
+
+/// Name of the file, and an event whose every field is as a platform will see it.
+fn examples() -> Vec<(&'static str, Event, &'static str)> {
+    let vehicle = Vehicle {
+        plate: "沪A12345".into(),
+        plate_color: Some("blue".into()),
+        plate_type: Some("small-vehicle".into()),
+    };
+    let with_plate = Arrival { subject: Subject { vehicle: Some(vehicle), tier: None, ..subject() }, ..arrival() };
+    let stay_over = Dwell { checkpoint: None, ended: true, seconds_min: 1805.0, seconds_max: 1808.2, ..dwell() };
+    let withdrawn =
+        Departure { closed_by: ClosedBy::Withdrawn, last_seen_at: None, seconds: None, zones: vec![], ..departure() };
+    let dropped = OutboxDropped {
+        class: EventClass::P2,
+        first_sequence: sequence_word(101),
+        last_sequence: sequence_word(180),
+        count: 64,
+        reason: DropReason::Full,
+    };
+    let camera = DeviceCamera {
+        camera: "gate".into(),
+        state: CameraState::Down,
+        reason: Some("unreachable".into()),
+        since: at("09:00:00"),
+    };
+    vec![
+        ("arrival", Event::Arrival(arrival()), "08:00:01"),
+        ("arrival-with-plate", Event::Arrival(with_plate), "08:00:01"),
+        ("dwell", Event::Dwell(dwell()), "08:03:00.125"),
+        ("dwell-ended", Event::Dwell(stay_over), "08:32:05"),
+        ("departure", Event::Departure(departure()), "08:40:05"),
+        ("departure-withdrawn", Event::Departure(withdrawn), "08:35:00"),
+        ("outbox-dropped", Event::OutboxDropped(dropped), "08:50:00"),
+        ("device-camera", Event::DeviceCamera(camera), "09:00:05"),
+    ]
+}
+
+fn pretty(json: &Value) -> String {
+    format!("{json:#}\n")
+}
+
+/// Everything in `contract/` that the types generate, by path.
+fn generated() -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for kind in EventKind::ALL {
+        files.insert(format!("{}.schema.json", kind.name()), pretty(&schema(kind)));
+    }
+    for (number, (name, event, time)) in (1..).zip(examples()) {
+        let bytes = compose(&envelope(number, time), &event);
+        files.insert(
+            format!("examples/{name}.json"),
+            pretty(&serde_json::from_slice(&bytes).expect("an event is JSON")),
+        );
+    }
+    files
+}
+
+fn write(folder: &Path, files: &BTreeMap<String, String>) {
+    std::fs::create_dir_all(folder.join("examples")).expect("contract/ can be made");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("contract/ can be written");
+    }
+}
+
+/// Writes the contract anew when asked to, once, before any test reads it.
+fn bless() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os("FORECOURT_BLESS").is_some() {
+            write(&contract::folder(), &generated());
+        }
+    });
+}
+
+fn validated(event: &[u8]) -> Value {
+    bless();
+    contract::validate(event)
+}
+
+#[test]
+fn the_committed_contract_is_the_generated_one() {
+    bless();
+    let files = generated();
+    for (name, text) in &files {
+        let committed = std::fs::read_to_string(contract::folder().join(name)).unwrap_or_default();
+        assert_eq!(&committed, text, "contract/{name} is old; run `FORECOURT_BLESS=1 cargo test --test contract`");
+    }
+    for entry in std::fs::read_dir(contract::folder().join("examples")).unwrap() {
+        let name = format!("examples/{}", entry.unwrap().file_name().to_string_lossy());
+        assert!(files.contains_key(&name), "nothing generates contract/{name} any more; delete it");
+    }
+}
+
+#[test]
+fn every_kind_has_an_example_and_every_example_satisfies_its_schema() {
+    let mut shown = Vec::new();
+    for (name, event, time) in examples() {
+        let json = validated(&compose(&envelope(7, time), &event));
+        assert!(name.starts_with(event.kind().name()));
+        assert_eq!(json["type"], event.kind().event_type());
+        shown.push(event.kind());
+    }
+    assert!(EventKind::ALL.iter().all(|kind| shown.contains(kind)));
+}
+
+#[test]
+fn what_the_platform_joins_on_is_in_every_event_of_a_visit() {
+    for (name, event, time) in examples() {
+        if event.kind().class() == EventClass::P0 || event.kind().class() == EventClass::P3 {
+            continue;
+        }
+        let json = validated(&compose(&envelope(7, time), &event));
+        for key in ["member_ref", "visit_id", "tier", "modality", "camera", "confidence"] {
+            assert!(json["data"].get(key).is_some(), "{name} has no {key}");
+        }
+        assert_eq!(json["data"].get("plate").is_some(), name == "arrival-with-plate");
+    }
+}
+
+#[test]
+fn an_event_that_breaks_the_contract_is_noticed() {
+    let sound = validated(&compose(&envelope(7, "08:00:01"), &Event::Arrival(arrival())));
+    let spoil = |path: &str, value: Value| {
+        let mut spoilt = sound.clone();
+        *spoilt.pointer_mut(path).unwrap() = value;
+        !contract::validator("arrival").is_valid(&spoilt)
+    };
+    assert!(spoil("/sequence", json!("42")));
+    assert!(spoil("/time", json!("yesterday")));
+    assert!(spoil("/data/confidence", json!(1.5)));
+    assert!(spoil("/data/modality", json!("voice")));
+    assert!(spoil("/data/visit_id", Value::Null));
+    assert!(spoil("/type", json!("com.forecourt.v1.dwell")));
+}
+
+#[test]
+fn a_late_event_satisfies_the_schema_too() {
+    let late = mark_late(&compose(&envelope(7, "08:00:01"), &Event::Arrival(arrival())));
+    assert_eq!(validated(&late)["late"], json!(true));
+}
