@@ -8,6 +8,7 @@ use forecourt::commands::{self, Exit};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    forecourt::camera::process::prepare();
     let cli = Cli::parse();
     start_logging(cli.global.log.as_deref());
     let exit = commands::run(cli).unwrap_or_else(|error| {

@@ -4,20 +4,33 @@
 //! skipping, [`slots`] hands the newest frame of each camera to the inference thread. OpenCV stays in this module;
 //! without the feature `opencv` only folders of pictures can be read. Nothing here knows what a frame is used for.
 
+mod backoff;
+pub mod credentials;
+mod gate;
+pub mod health;
 mod images;
+pub mod process;
+#[cfg(feature = "opencv")]
+mod rtsp_answer;
 pub mod slots;
 pub mod source;
+mod status;
+mod thumbnail;
 #[cfg(feature = "opencv")]
 mod video;
+mod worker;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
+pub use health::PictureHealth;
 pub use images::{DEFAULT_FPS, ImageFolder};
 pub use slots::Slots;
 pub use source::SourceSpec;
+pub use status::{CameraReport, CameraState};
+pub use worker::{Cameras, CamerasView};
 
 use crate::domain::Uptime;
 use crate::domain::frame::Frame;

@@ -16,6 +16,8 @@ use super::{FrameSource, Grabbed, Picture, SourceSpec};
 
 /// Shares of a file's promised frames that may be missing before it is called cut off.
 const MAY_MISS: f64 = 0.05;
+/// Longest time that goes into finding out why a camera refused.
+const ASK_FOR: Duration = Duration::from_secs(2);
 
 /// An open VideoCapture.
 pub struct Video {
@@ -31,10 +33,11 @@ pub struct Video {
 
 /// What gives a frame its time.
 enum Pace {
-    /// Time since it was opened.
-    Live { opened: Instant },
+    /// Time since it was opened. A read that takes `silent_after` is a failure even when it brings a picture: OpenCV
+    /// hands out the old one once more after its own timeout.
+    Live { opened: Instant, silent_after: Option<Duration> },
     /// The recording's own time; `promised` is the number of frames its header tells, 0 when it tells none.
-    Recorded { last: Option<Duration>, promised: u64 },
+    Recorded { last: Option<Duration>, step: Duration, promised: u64 },
 }
 
 impl Video {
@@ -42,13 +45,14 @@ impl Video {
     pub fn open_file(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let capture = VideoCapture::from_file(path, videoio::CAP_FFMPEG)
+            .map_err(plain)
             .with_context(|| format!("OpenCV failed to open the clip `{name}`"))?;
         ensure!(
             capture.is_opened()?,
             "`{name}` cannot be read as a video: it is cut off, damaged, or of a kind that FFmpeg does not know"
         );
         let promised = if has_exact_frame_count(path) { capture.get(videoio::CAP_PROP_FRAME_COUNT)? } else { 0.0 };
-        let pace = Pace::Recorded { last: None, promised: promised.max(0.0) as u64 };
+        let pace = Pace::Recorded { last: None, step: Duration::ZERO, promised: promised.max(0.0) as u64 };
         Self::new(capture, name, pace)
     }
 
@@ -63,8 +67,12 @@ impl Video {
             SourceSpec::File(_) | SourceSpec::Images(_) => bail!("`{name}` is no live source"),
         }
         .with_context(|| format!("OpenCV failed to open `{name}`"))?;
-        ensure!(capture.is_opened()?, "cannot open `{name}`: {}", why_not(spec, opened.elapsed(), timeout));
-        Self::new(capture, name, Pace::Live { opened })
+        if !capture.is_opened()? {
+            let reason = why_not(spec, credentials.is_some(), opened.elapsed(), timeout);
+            bail!("cannot open `{name}`: {reason}");
+        }
+        let silent_after = matches!(spec, SourceSpec::Rtsp(_)).then_some(timeout);
+        Self::new(capture, name, Pace::Live { opened, silent_after })
     }
 
     fn new(capture: VideoCapture, name: String, pace: Pace) -> Result<Self> {
@@ -73,16 +81,16 @@ impl Video {
         Ok(Self { capture, mat: Mat::default(), name, pace, fps, seq: 0 })
     }
 
-    /// The clip's own time of the frame just grabbed; steps by the frame rate where the file tells no sound time.
-    fn clip_time(&self, last: Option<Duration>) -> Result<Duration> {
-        let told_ms = self.capture.get(videoio::CAP_PROP_POS_MSEC)?;
+    /// The clip's own time of the frame just grabbed. Where the file tells none (often for the last frames) it is the
+    /// step before, or the frame rate, that leads on.
+    fn clip_time(&self, last: Option<Duration>, step: Duration) -> Result<Duration> {
+        let told_ms = self.capture.get(videoio::CAP_PROP_POS_MSEC).map_err(plain)?;
         let told = Duration::try_from_secs_f64(told_ms / 1000.0).ok();
-        let step = Duration::from_secs_f64(1.0 / f64::from(self.fps.unwrap_or(super::DEFAULT_FPS)));
+        let usual = Duration::from_secs_f64(1.0 / f64::from(self.fps.unwrap_or(super::DEFAULT_FPS)));
         Ok(match (told, last) {
-            (Some(told), None) => told,
-            (None, None) => Duration::ZERO,
+            (told, None) => told.unwrap_or_default(),
             (Some(told), Some(last)) if told > last => told,
-            (_, Some(last)) => last + step,
+            (_, Some(last)) => last + if step.is_zero() { usual } else { step },
         })
     }
 
@@ -124,12 +132,12 @@ fn open_v4l2(device: &PathBuf) -> Result<VideoCapture> {
     VideoCapture::from_file(device, videoio::CAP_V4L2).map_err(plain)
 }
 
-fn why_not(spec: &SourceSpec, took: Duration, timeout: Duration) -> String {
+fn why_not(spec: &SourceSpec, has_credentials: bool, took: Duration, timeout: Duration) -> String {
     match spec {
         SourceSpec::Rtsp(_) if took >= timeout => {
-            format!("no answer within {:.1} s; is the address right and the camera on?", timeout.as_secs_f32())
+            format!("no picture within {:.1} s; is the address right and the camera on?", timeout.as_secs_f32())
         }
-        SourceSpec::Rtsp(_) => "refused; check the address, the stream's path and the `credentials_file`".to_owned(),
+        SourceSpec::Rtsp(url) => super::rtsp_answer::why_refused(url, has_credentials, timeout.min(ASK_FOR)),
         SourceSpec::V4l2(_) => "the device is busy, is no camera, or may not be read by this user".to_owned(),
         _ => "GStreamer cannot run this pipeline; try it with `gst-launch-1.0`".to_owned(),
     }
@@ -144,14 +152,24 @@ fn codec_name(fourcc: f64) -> String {
 
 impl FrameSource for Video {
     fn grab(&mut self) -> Result<Option<Grabbed>> {
-        if !self.capture.grab().with_context(|| format!("OpenCV failed to read `{}`", self.name))? {
+        let asked = Instant::now();
+        let got =
+            self.capture.grab().map_err(plain).with_context(|| format!("OpenCV failed to read `{}`", self.name))?;
+        let took = asked.elapsed();
+        if let Pace::Live { silent_after: Some(limit), .. } = self.pace
+            && took >= limit
+        {
+            bail!("`{}` sent no picture for {:.1} s", self.name, took.as_secs_f32());
+        }
+        if !got {
             return self.end();
         }
         let at = match self.pace {
-            Pace::Live { opened } => opened.elapsed(),
-            Pace::Recorded { last, promised } => {
-                let at = self.clip_time(last)?;
-                self.pace = Pace::Recorded { last: Some(at), promised };
+            Pace::Live { opened, .. } => opened.elapsed(),
+            Pace::Recorded { last, step, promised } => {
+                let at = self.clip_time(last, step)?;
+                let step = last.map_or(step, |last| at - last);
+                self.pace = Pace::Recorded { last: Some(at), step, promised };
                 at
             }
         };
@@ -161,7 +179,11 @@ impl FrameSource for Video {
 
     fn picture(&mut self) -> Result<Picture<'_>> {
         let name = &self.name;
-        let got = self.capture.retrieve_def(&mut self.mat).with_context(|| format!("cannot convert `{name}`"))?;
+        let got = self
+            .capture
+            .retrieve_def(&mut self.mat)
+            .map_err(plain)
+            .with_context(|| format!("cannot convert `{name}`"))?;
         ensure!(got && !self.mat.empty(), "`{name}` handed out an empty picture");
         let kind = self.mat.typ();
         ensure!(kind == opencv::core::CV_8UC3, "`{name}` delivers pixels of type {kind}; 8-bit BGR is needed");
