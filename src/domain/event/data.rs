@@ -225,6 +225,9 @@ pub struct ZoneTime {
 }
 
 /// Events were given up before they could be delivered; never dropped itself.
+///
+/// While it waits it may be replaced by a wider one when more is given up: of two with the same `class`, `reason` and
+/// `first_sequence` the later one counts.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub struct OutboxDropped {
     /// Class of the events that are gone.
@@ -254,6 +257,10 @@ pub enum DropReason {
     Refused,
     /// The file was damaged.
     Damaged,
+    /// A newer state of the same thing took its place.
+    Superseded,
+    /// A wider `outbox-dropped` took its place.
+    Replaced,
 }
 
 /// The picture of a camera came, went or became useless.

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use super::dwell::Stay;
 use super::input::{Input, Now, Sighting, Standing, TrackKey};
 use super::rules::{Tick, tick};
-use super::state::{Visit, wall_of};
+use super::state::{Visit, moment_of};
 use super::{Change, ECHO, Outgoing, Touched, VisitBook};
-use crate::domain::Uptime;
 use crate::domain::event::{ClosedBy, Event, ZoneRef};
 use crate::domain::site::CameraRole;
-use crate::domain::time::Moment;
 
 pub(super) struct Draft<'a> {
     book: &'a VisitBook,
@@ -95,8 +93,7 @@ impl<'a> Draft<'a> {
 
     fn tell(&mut self, event: Event, at: Tick) {
         let at = at.min(self.now_tick());
-        let uptime = Uptime::from_millis(u64::try_from(at).unwrap_or(0));
-        self.events.push(Outgoing { event, at: Moment::new(uptime, wall_of(at, self.now.moment)) });
+        self.events.push(Outgoing { event, at: moment_of(at, self.now.moment) });
     }
 
     fn sighting(&mut self, sighting: &Sighting) {
@@ -191,7 +188,7 @@ impl<'a> Draft<'a> {
     }
 
     fn member_changed(&mut self, member_ref: &str, standing: Option<&Standing>) {
-        for visit_id in self.ids_where(|visit| visit.member.member_ref == member_ref) {
+        for visit_id in self.ids_where(|visit| visit.member.member_ref == member_ref && differs(visit, standing)) {
             let Some(mut visit) = self.copy_of(&visit_id) else { continue };
             if let Some(standing) = standing {
                 visit.carriers.retain(|carrier| carrier.is_allowed(&standing.plates));
@@ -296,4 +293,11 @@ impl<'a> Draft<'a> {
             }
         }
     }
+}
+
+/// Does the list say anything new of the visit's member? Asked every few seconds, so that most often it does not.
+fn differs(visit: &Visit, standing: Option<&Standing>) -> bool {
+    standing.is_none_or(|standing| {
+        visit.member != standing.facts || !visit.carriers.iter().all(|carrier| carrier.is_allowed(&standing.plates))
+    })
 }

@@ -180,6 +180,11 @@ impl Visit {
         &self.member.member_ref
     }
 
+    /// When it began.
+    pub fn arrived(&self, now: Moment) -> Moment {
+        moment_of(self.began.at, now)
+    }
+
     /// As it is kept on disk; `uptime` and `stamp` are the present.
     pub fn save(&self, uptime: Uptime, stamp: &Stamp) -> SavedVisit {
         SavedVisit { visit: self.clone(), uptime_ms: tick(uptime), stamp: stamp.clone() }
@@ -187,14 +192,13 @@ impl Visit {
 
     /// For a person's eyes.
     pub(super) fn overview(&self, now: Moment) -> Overview {
-        let moment = |at: Tick| Moment::new(Uptime::from_millis(u64::try_from(at).unwrap_or(0)), wall_of(at, now));
         let stays = self.carriers.iter().flat_map(|carrier| &carrier.stays);
         Overview {
             visit_id: self.visit_id.clone(),
             member: self.member.clone(),
             modality: self.modality,
-            arrived: moment(self.began.at),
-            last_seen: moment(self.last_seen()),
+            arrived: self.arrived(now),
+            last_seen: moment_of(self.last_seen(), now),
             camera: self.last_camera().to_owned(),
             zones: stays.map(|stay| stay.zone.id.clone()).collect(),
         }
@@ -393,9 +397,14 @@ fn comes_back(sighting: &Sighting) -> bool {
 }
 
 /// Wall time of an instant by the clock as it is now, so that a corrected clock corrects what is told.
-pub(super) fn wall_of(at: Tick, now: Moment) -> Timestamp {
+fn wall_of(at: Tick, now: Moment) -> Timestamp {
     let ago = SignedDuration::from_millis(tick(now.uptime) - at);
     now.wall.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// An instant by both clocks; the uptime of one before the process started is zero.
+pub(super) fn moment_of(at: Tick, now: Moment) -> Moment {
+    Moment::new(Uptime::from_millis(u64::try_from(at).unwrap_or(0)), wall_of(at, now))
 }
 
 fn seconds(ms: Tick) -> f64 {
