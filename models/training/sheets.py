@@ -18,6 +18,7 @@ def main(out):
     rng = np.random.default_rng(7)
     pad = lambda image: cv2.copyMakeBorder(cv2.resize(image, (200, 40)), 3, 3, 3, 3, cv2.BORDER_CONSTANT)
     sheet([pad(crops.generated(rng)[0]) for _ in range(108)], 6, out / "generated.png")
+    sheet([pad(crops.generated(rng, ordinary=True)[0]) for _ in range(108)], 6, out / "ordinary.png")
     sheet([pad(crops.nothing(rng)[0]) for _ in range(24)], 6, out / "nothing.png")
     pool = crops.Real()
     if pool.items:

@@ -16,7 +16,7 @@ from detector_net import STRIDE, decode
 
 SIDE = 384
 #: Parts of this size are learned first: four times as many plates for the same work.
-PART, WHOLE_FROM = 192, 0.8
+PART, WHOLE_FROM = 192, 0.86
 
 
 class Bank:
@@ -111,8 +111,8 @@ def loss_of(net, batch, side):
     reach = torch.stack([size[..., 0], (size[..., 1] * 1.5).clamp(min=6)], -1)[:, :, None]
     difference = nn.functional.smooth_l1_loss(corners / reach, quads / reach, reduction="none", beta=0.05)
     corner_loss = (difference.sum((2, 3))[chosen] * weight[chosen]).sum() / count
-    row_loss = (nn.functional.binary_cross_entropy_with_logits(rows, double, reduction="none")[chosen] * weight[chosen]).sum() / count
-    return heat_loss + 2.0 * corner_loss + 0.3 * row_loss, (heat_loss, corner_loss, row_loss)
+    row_loss = (nn.functional.binary_cross_entropy_with_logits(rows, double, pos_weight=torch.tensor(3.0), reduction="none")[chosen] * weight[chosen]).sum() / count
+    return heat_loss + 2.0 * corner_loss + 0.5 * row_loss, (heat_loss, corner_loss, row_loss)
 
 
 def main():

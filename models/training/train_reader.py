@@ -122,7 +122,7 @@ def main():
         if step % 100 == 0:
             print(f"step {step} loss {np.mean(sums, 0).round(4)} rate {rate:.5f} {100 * args.batch / (time.time() - began):.0f} crops/s", flush=True)
             began, sums = time.time(), []
-        if step % 500 == 0 or step == args.steps:
+        if step % 250 == 0 or step == args.steps:
             part = state.with_suffix(".part")
             torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
             part.replace(state)

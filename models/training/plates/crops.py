@@ -71,8 +71,11 @@ def upright(quad, rng):
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
 
 
-def generated(rng, kind=None, width=None):
-    """One generated crop. `width`: plate width in px (default 40 to 400, small ones more often)."""
+def generated(rng, kind=None, width=None, ordinary=False):
+    """One generated crop. `width`: plate width in px (default 46 to 250, small ones more often).
+
+    `ordinary`: light, blur and noise of a well-sited camera; otherwise up to what nobody can read.
+    """
     plate = kinds.sample(rng, kind)
     width = width or float(np.exp(rng.uniform(np.log(46), np.log(250))))
     image = template.draw(plate, rng, width=width)
@@ -87,10 +90,13 @@ def generated(rng, kind=None, width=None):
         frame(canvas, quad, rng, plate.size)
     pose.paste(canvas, image, quad)
     character = 90 / 440 * width
-    canvas, lamp = degrade.light(canvas, rng)
-    canvas = degrade.lens(canvas, rng, min(2.0, character / 16))
-    canvas = degrade.coder(degrade.sensor(canvas, rng), rng)
-    canvas = degrade.resample(canvas, rng)
+    if ordinary:
+        canvas, lamp = degrade.ordinary(canvas, rng, min(2.0, character / 16))
+    else:
+        canvas, lamp = degrade.light(canvas, rng)
+        canvas = degrade.lens(canvas, rng, min(2.0, character / 16))
+        canvas = degrade.coder(degrade.sensor(canvas, rng), rng)
+        canvas = degrade.resample(canvas, rng)
     cut = upright(quad, rng) if box_crop else jitter(quad, rng)
     crop = line(canvas, cut, plate.rows, margin=(0, 0) if box_crop else MARGIN)
     if box_crop and rng.random() < 0.6:

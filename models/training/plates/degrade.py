@@ -107,3 +107,22 @@ def resample(image, rng):
         image = cv2.resize(image, (max(8, int(w * f)), max(8, int(h * f))), interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (w, h), interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST], p=[0.6, 0.35, 0.05])))
     return image
+
+
+def ordinary(image, rng, scale):
+    """What a well-sited camera sees: daylight or street light, little blur and noise, a stream of fair quality."""
+    kind = str(rng.choice(["day", "dim", "night", "infrared"], p=[0.6, 0.2, 0.1, 0.1]))
+    gain = {"day": rng.uniform(0.7, 1.2), "dim": rng.uniform(0.45, 0.7), "night": rng.uniform(0.25, 0.45), "infrared": rng.uniform(0.7, 1.2)}[kind]
+    image = image * (gain * rng.normal(1.0, 0.07, 3).clip(0.8, 1.2)).astype(np.float32) + rng.uniform(-5, 20)
+    if kind == "infrared":
+        image = np.repeat((image @ np.array([0.35, 0.45, 0.20], np.float32))[..., None], 3, 2)
+    if rng.random() < 0.25:
+        image = image * shadow(rng, *image.shape[:2])
+    if rng.random() < 0.5:
+        image = cv2.GaussianBlur(image, (0, 0), max(0.15, rng.uniform(0.2, 0.6) * scale))
+    if rng.random() < 0.1:
+        image = motion(image, rng, rng.uniform(2, 3) * scale)
+    image = image + rng.standard_normal(image.shape, np.float32) * rng.uniform(1, 5)
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95))])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], kind
