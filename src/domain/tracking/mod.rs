@@ -48,13 +48,17 @@ const DIFFERENCE: f32 = 8.0;
 const OVERLAP: f32 = -1.5;
 /// Two boxes are one plate when they share this part of the smaller.
 const DUPLICATE: f32 = 0.6;
+/// A track does not end before it was missed in so many frames, unless `lost_after` has passed so many times: a camera
+/// that looks once a second while nothing moves must not lose a parked car for one missed plate.
+const MISSED_FRAMES: u32 = 3;
+const LOST_TIMES: u32 = 5;
 /// Boxes looked at in one frame; those of the lowest score beyond it are passed over.
 const MOST_BOXES: usize = 128;
 
 /// What a tracker can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrackerSettings {
-    /// How long a vehicle may be out of sight before its track ends (`plates.track_lost_after`).
+    /// How long a vehicle may be out of sight before its track ends (`plates.track_lost_after`), see `MISSED_FRAMES`.
     pub lost_after: Duration,
     /// Frames in a row that must show one and the same other plate before a track is split.
     pub split_after: u32,
@@ -107,7 +111,7 @@ pub struct TrackEnd {
 /// Why a track is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndCause {
-    /// Out of sight for `lost_after`.
+    /// Out of sight for too long.
     Lost,
     /// It turned out to follow another plate since some frames; a new track goes on.
     Split,
@@ -132,6 +136,8 @@ struct Track {
     first_seen: Uptime,
     last_seen: Uptime,
     frames: u32,
+    /// Frames since `last_seen`.
+    missed: u32,
 }
 
 /// A box that can be followed.
@@ -163,6 +169,7 @@ impl Tracker {
         for (track, place) in self.assignment(&seen) {
             owner[place] = Some(track);
         }
+        self.tracks.iter_mut().for_each(|track| track.missed = track.missed.saturating_add(1));
         let mut updates: Vec<TrackUpdate> = seen
             .iter()
             .zip(owner)
@@ -186,7 +193,8 @@ impl Tracker {
         let (now, lost_after) = (self.now, self.settings.lost_after);
         let ended = &mut self.ended;
         self.tracks.retain(|track| {
-            let alive = now.saturating_sub(track.last_seen) <= lost_after;
+            let gone = now.saturating_sub(track.last_seen);
+            let alive = gone <= lost_after || (track.missed < MISSED_FRAMES && gone <= lost_after * LOST_TIMES);
             if !alive {
                 ended.push(track.end(EndCause::Lost));
             }
@@ -216,6 +224,7 @@ impl Tracker {
         track.heading.seen(&seen.rect, self.now);
         track.last_seen = self.now;
         track.frames = track.frames.saturating_add(1);
+        track.missed = 0;
         let against = track.voice.hear(seen.text.as_deref());
         if against >= self.settings.split_after {
             return self.split(place, seen);
@@ -248,6 +257,7 @@ impl Tracker {
             first_seen: self.now,
             last_seen: self.now,
             frames: 1,
+            missed: 0,
         };
         let update = TrackUpdate { is_new: true, ..track.update(seen.observation) };
         self.tracks.push(track);

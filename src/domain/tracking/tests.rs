@@ -96,12 +96,29 @@ fn out_of_sight_for_too_long_is_the_end_and_told_once() {
     let mut tracker = tracker();
     ids(&mut tracker, 0, vec![plate(at(500.0, 500.0, 80.0), None)]);
     ids(&mut tracker, 200, vec![plate(at(500.0, 500.0, 80.0), None)]);
+    for ms in [700, 1200, 1700] {
+        tracker.step(&frame(ms, vec![]));
+    }
     assert!(tracker.expired(Uptime::from_millis(2200)).is_empty());
     let ended = tracker.expired(Uptime::from_millis(2201));
     let (first_seen, last_seen) = (Uptime::ZERO, Uptime::from_millis(200));
     assert_eq!(ended, [TrackEnd { track: 1, first_seen, last_seen, frames: 2, cause: EndCause::Lost }]);
     assert!(tracker.expired(Uptime::from_secs(9)).is_empty());
     assert_eq!(ids(&mut tracker, 9000, vec![plate(at(500.0, 500.0, 80.0), None)]), [2]);
+}
+
+#[test]
+fn where_nobody_looks_nothing_is_lost_for_a_while() {
+    let mut tracker = tracker();
+    let car = || vec![plate(at(500.0, 500.0, 80.0), None)];
+    ids(&mut tracker, 0, car());
+    // One look a second, two of which find nothing.
+    ids(&mut tracker, 1000, vec![]);
+    ids(&mut tracker, 2050, vec![]);
+    assert_eq!(ids(&mut tracker, 3100, car()), [1]);
+    // No picture at all.
+    assert!(tracker.expired(Uptime::from_millis(13_100)).is_empty());
+    assert_eq!(tracker.expired(Uptime::from_millis(13_101)).len(), 1);
 }
 
 #[test]
