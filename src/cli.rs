@@ -37,4 +37,6 @@ pub struct Global {
 pub enum Command {
     /// Check settings, or print the defaults.
     Config(commands::config::Args),
+    /// The list of who may be recognised: import, export, list, show, remove, match.
+    Members(commands::members::Args),
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the only module that talks to people")]
 
 pub mod config;
+pub mod members;
 
 use crate::cli::{Cli, Command};
 
@@ -33,5 +34,6 @@ pub enum Exit {
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Config(args) => config::run(args, &cli.global),
+        Command::Members(args) => members::run(args, &cli.global),
     }
 }

@@ -1,0 +1,91 @@
+//! `forecourt members`: the list of who may be recognised, for its owner at the terminal.
+//!
+//! These commands show plates, because the list is what they are about; nothing here is logged.
+
+mod explain;
+mod import;
+mod look;
+mod remove;
+mod write;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use jiff::tz::TimeZone;
+
+use super::Exit;
+use crate::cli::Global;
+use crate::config::Config;
+use crate::store::members::{FILE_NAME, MemberStore};
+
+/// What was typed after `members`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Read a CSV or JSON Lines file into the list; a file with a bad line changes nothing.
+    Import(import::Args),
+    /// Write the list as a file that `import` reads back.
+    Export(write::Args),
+    /// Show the list as a table.
+    List(look::ListArgs),
+    /// Show all that the list holds of members.
+    Show(look::ShowArgs),
+    /// Remove members; effective for the next match.
+    Remove(remove::Args),
+    /// Say what a plate would match, and why or why not.
+    Match(explain::Args),
+}
+
+/// Runs it.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let place = Place::of(global)?;
+    match args.action {
+        Action::Import(args) => import::run(args, &place, global.json),
+        Action::Export(args) => write::run(args, &place),
+        Action::List(args) => look::list(args, &place, global.json),
+        Action::Show(args) => look::show(args, &place, global.json),
+        Action::Remove(args) => remove::run(args, &place, global.json),
+        Action::Match(args) => explain::run(args, &place, global.json),
+    }
+}
+
+/// Where the list is, and what the settings say about it.
+struct Place {
+    config: Config,
+    file: PathBuf,
+    /// The site's; UTC when the settings name none.
+    zone: TimeZone,
+}
+
+impl Place {
+    fn of(global: &Global) -> anyhow::Result<Self> {
+        let config = settings(global)?;
+        let zone = match &config.site.time_zone {
+            Some(name) => {
+                TimeZone::get(name).with_context(|| format!("`site.time_zone`: unknown time zone `{name}`"))?
+            }
+            None => TimeZone::UTC,
+        };
+        Ok(Self { file: config.storage.folder.join(FILE_NAME), config, zone })
+    }
+
+    /// The list, which must be there.
+    fn open(&self) -> anyhow::Result<MemberStore> {
+        Ok(MemberStore::open_existing(&self.file)?)
+    }
+}
+
+fn settings(global: &Global) -> anyhow::Result<Config> {
+    let Some(path) = &global.config else { return Ok(Config::default()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read settings `{}`", path.display()))?;
+    let mut config: Config = toml::from_str(&text).with_context(|| format!("settings `{}`", path.display()))?;
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    config.storage.folder = folder.join(&config.storage.folder);
+    Ok(config)
+}
