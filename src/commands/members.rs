@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `members`.
@@ -65,7 +65,7 @@ struct Place {
 
 impl Place {
     fn of(global: &Global) -> anyhow::Result<Self> {
-        let config = settings(global)?;
+        let config = config::load_or_default(global.config.as_deref())?.config;
         let zone = match &config.site.time_zone {
             Some(name) => {
                 TimeZone::get(name).with_context(|| format!("`site.time_zone`: unknown time zone `{name}`"))?
@@ -79,13 +79,4 @@ impl Place {
     fn open(&self) -> anyhow::Result<MemberStore> {
         Ok(MemberStore::open_existing(&self.file)?)
     }
-}
-
-fn settings(global: &Global) -> anyhow::Result<Config> {
-    let Some(path) = &global.config else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read settings `{}`", path.display()))?;
-    let mut config: Config = toml::from_str(&text).with_context(|| format!("settings `{}`", path.display()))?;
-    let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    config.storage.folder = folder.join(&config.storage.folder);
-    Ok(config)
 }
