@@ -3,7 +3,11 @@
 //! `cargo bench --bench members`. Both write 100,000 members with a plate each to a fresh file on the disk, in one
 //! durable transaction. The difference is reading, checking and merging of the CSV.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot run has failed; criterion makes the functions")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench that cannot run has failed; criterion makes the functions"
+)]
 
 use std::fmt::Write;
 use std::path::Path;

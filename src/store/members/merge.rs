@@ -14,7 +14,7 @@ use super::report::{Fault, Report};
 use super::{StoreError, read, row};
 use crate::domain::member::{Consents, Member};
 
-/// What the act of listing a plate is taken to agree to; see `docs/decisions/0003-consent-by-listing.md`.
+/// What the act of listing a plate is taken to agree to; see `docs/decisions/0005-consent-by-listing.md`.
 const LISTED: Consents = Consents { plate: true, face: false, dwell: true, expression: false };
 /// The list of members whose file names none.
 const DEFAULT_LIST: &str = "member";
