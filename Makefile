@@ -1,0 +1,43 @@
+# Debian 12, x86_64 or aarch64. `make demo` and `make test` install what is missing first; see tools/setup.sh.
+
+.PHONY: help setup build demo test lint bench soak deny docs
+
+CARGO ?= cargo
+
+# .cargo/config.toml holds the paths of x86_64; a variable that is set already wins over both.
+ARCH := $(shell uname -m)
+ifneq ($(ARCH),x86_64)
+export OPENCV_LINK_PATHS ?= /usr/lib/$(ARCH)-linux-gnu
+export OPENCV_INCLUDE_PATHS ?= /usr/include/opencv4,/usr/include/$(ARCH)-linux-gnu/opencv4
+endif
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## install what is missing to build and run
+	tools/setup.sh build
+
+build: setup ## the program, target/release/forecourt
+	$(CARGO) build --locked --release
+
+demo: build ## a drawn clip through the whole program, events read back from a broker in the process
+	target/release/forecourt demo
+
+test: ## every test, with cameras and brokers that are really there, and again without OpenCV and ONNX Runtime
+	tools/setup.sh test
+	$(CARGO) test --locked
+	$(CARGO) test --locked --no-default-features
+
+lint: setup ## formatting and clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+
+bench: setup ## what docs/benchmarks.md holds
+	$(CARGO) bench --locked
+
+deny: ## licences, origins and known holes of what is used
+	tools/deny.sh
+
+docs: setup ## write docs/configuration.md and firmware-config/forecourt.toml anew from the types
+	FORECOURT_WRITE=1 $(CARGO) test --locked --test documents
