@@ -16,4 +16,5 @@ pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod inference;
+pub mod mqtt;
 pub mod store;
