@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use forecourt::cli::Cli;
 use forecourt::commands::{self, Exit};
+use forecourt::config::ConfigErrors;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -13,7 +14,8 @@ fn main() -> ExitCode {
     start_logging(cli.global.log.as_deref());
     let exit = commands::run(cli).unwrap_or_else(|error| {
         report(&error);
-        Exit::Failed
+        // Whatever the command was: wrong settings have an exit code of their own.
+        if error.is::<ConfigErrors>() { Exit::Config } else { Exit::Failed }
     });
     ExitCode::from(exit as u8)
 }
