@@ -76,7 +76,11 @@ impl EmbeddedBroker {
         let mut broker = Broker::new(settings(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
         std::thread::Builder::new()
             .name("mqtt-broker".to_owned())
-            .spawn(move || broker.start())
+            .spawn(move || {
+                if let Err(error) = broker.start() {
+                    tracing::warn!(%error, "The demo's broker ended.");
+                }
+            })
             .context("cannot start a thread")?;
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
@@ -157,9 +161,8 @@ mod tests {
         }
         let mut missing = payloads.len();
         while missing > 0 {
-            match connection.recv_timeout(PATIENCE).unwrap().unwrap() {
-                Event::Incoming(Packet::PubAck(_)) => missing -= 1,
-                _ => {}
+            if let Event::Incoming(Packet::PubAck(_)) = connection.recv_timeout(PATIENCE).unwrap().unwrap() {
+                missing -= 1;
             }
         }
     }
