@@ -3,6 +3,8 @@
 //! `main → commands → pipeline → {camera, inference, store, mqtt, health} → domain`; `config` and `clock` are leaves
 //! that all but `domain` may use. A crate that touches the world has one home.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, inside the crate; everybody may import itself.

@@ -2,6 +2,8 @@
 //!
 //! `make docs` writes the generated ones anew (it sets `FORECOURT_WRITE`).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
 use std::path::{Path, PathBuf};
 
 use forecourt::config::{self, Code, Config, document};

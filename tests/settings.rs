@@ -1,5 +1,7 @@
 //! `forecourt config`, through the program itself.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
