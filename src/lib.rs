@@ -17,4 +17,5 @@ pub mod config;
 pub mod domain;
 pub mod inference;
 pub mod mqtt;
+pub mod pipeline;
 pub mod store;

@@ -1,4 +1,25 @@
-//! The connection to the platform. MQTT lives here and nowhere else.
+//! The connection to the platform: events out of a durable queue, at least once.
+//!
+//! Knows the broker and nothing of SQLite: the queue is a [`Queue`], which `pipeline` ties to the spool. The MQTT client
+//! library is hidden behind [`link`]; nothing else names it.
 
+mod address;
 #[cfg(feature = "broker")]
 pub mod embedded;
+mod flight;
+mod link;
+mod pace;
+mod publisher;
+mod queue;
+mod rumqtt;
+mod schedule;
+mod status;
+mod topics;
+
+pub use address::Address;
+pub use link::{Events, Happened, Link, Message, Outcome, Sender};
+pub use publisher::{Publisher, Settings, Switch};
+pub use queue::{Item, Queue, Ticket};
+pub use rumqtt::Rumqtt;
+pub use status::{ConnectionState, Status};
+pub use topics::Topics;

@@ -3,57 +3,42 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How dear an event is; the lowest class is given up first when there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Class {
-    /// Receipts, audit, records of what was dropped. Never given up; a tenth of the room is theirs alone.
-    P0,
-    /// Arrivals and departures.
-    P1,
-    /// Dwell and expression.
-    P2,
-    /// Health: only the newest of a topic is kept.
-    P3,
-}
+use crate::domain::event::{DropReason, EventClass, event_id};
 
-impl Class {
-    /// All of them, dearest first.
-    pub const ALL: [Class; 4] = [Class::P0, Class::P1, Class::P2, Class::P3];
-
-    /// `P0` … `P3`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::P0 => "P0",
-            Self::P1 => "P1",
-            Self::P2 => "P2",
-            Self::P3 => "P3",
-        }
-    }
-
-    pub(super) fn from_number(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|index| Self::ALL.get(index).copied())
-    }
-
-    /// The row of number `seq` in this class.
-    pub(super) fn slot(self, seq: u64) -> i64 {
-        ((self as i64) << SEQ_BITS) | seq.cast_signed()
-    }
-
-    /// First and last row that this class may hold.
-    pub(super) fn slots(self) -> (i64, i64) {
-        (self.slot(0), self.slot(SEQ_MASK))
-    }
-}
+/// The classes, dearest first.
+pub(super) const CLASSES: [EventClass; 4] = [EventClass::P0, EventClass::P1, EventClass::P2, EventClass::P3];
 
 const SEQ_BITS: u32 = 52;
 const SEQ_MASK: u64 = (1 << SEQ_BITS) - 1;
+
+/// The row of number `seq` in `class`.
+pub(super) fn slot(class: EventClass, seq: u64) -> i64 {
+    (i64::from(class.number()) << SEQ_BITS) | seq.cast_signed()
+}
+
+/// First and last row that a class may hold.
+pub(super) fn slots(class: EventClass) -> (i64, i64) {
+    (slot(class, 0), slot(class, SEQ_MASK))
+}
 
 pub(super) fn seq_of(slot: i64) -> u64 {
     slot.cast_unsigned() & SEQ_MASK
 }
 
-pub(super) fn class_of(slot: i64) -> Class {
-    Class::from_number(slot >> SEQ_BITS).unwrap_or(Class::P3)
+pub(super) fn class_of(slot: i64) -> EventClass {
+    u8::try_from(slot >> SEQ_BITS).ok().and_then(EventClass::from_number).unwrap_or(EventClass::P3)
+}
+
+/// The word of a reason, as it stands on the wire.
+pub(super) fn word(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Full => "full",
+        DropReason::Expired => "expired",
+        DropReason::Refused => "refused",
+        DropReason::Damaged => "damaged",
+        DropReason::Superseded => "superseded",
+        DropReason::Replaced => "replaced",
+    }
 }
 
 /// Who an event is; given inside the transaction that accepts it.
@@ -70,14 +55,14 @@ pub struct Identity {
 impl Identity {
     /// The identity of number `seq` of `epoch`.
     pub fn new(epoch: &str, seq: u64) -> Self {
-        Self { epoch: epoch.to_owned(), seq, id: format!("{epoch}-{seq}") }
+        Self { epoch: epoch.to_owned(), seq, id: event_id(epoch, seq) }
     }
 }
 
 /// An event to be accepted.
 pub struct NewEvent<'a> {
     /// How dear it is.
-    pub class: Class,
+    pub class: EventClass,
     /// Short name for people, such as `arrival`.
     pub kind: &'a str,
     /// Relative to the root of the box, such as `evt/arrival`.
@@ -86,6 +71,8 @@ pub struct NewEvent<'a> {
     pub happened_at: Timestamp,
     /// When it is no longer worth sending; `None`: never.
     pub expires_at: Option<Timestamp>,
+    /// What it is about, for messages of which only the newest matters: one that waits under the same key is given up.
+    pub supersedes: Option<&'a str>,
     /// Makes the bytes on the wire (CloudEvents JSON) once the identity is known.
     pub make: &'a dyn Fn(&Identity) -> Vec<u8>,
 }
@@ -96,7 +83,7 @@ pub struct StoredEvent {
     /// Who it is.
     pub identity: Identity,
     /// How dear it is.
-    pub class: Class,
+    pub class: EventClass,
     /// Short name, such as `arrival`.
     pub kind: String,
     /// Relative to the root of the box.
@@ -107,38 +94,12 @@ pub struct StoredEvent {
     pub payload: Vec<u8>,
 }
 
-/// Why events were given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropReason {
-    /// No room: the oldest of the lowest class went.
-    Cap,
-    /// Too old to be worth sending.
-    Expired,
-    /// A newer health message took its place.
-    Superseded,
-    /// A record of dropped events that a wider one replaced.
-    Replaced,
-}
-
-impl DropReason {
-    /// The word on the wire.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Cap => "cap",
-            Self::Expired => "expired",
-            Self::Superseded => "superseded",
-            Self::Replaced => "replaced",
-        }
-    }
-}
-
 /// Events of one class that were given up for one reason. While it waits in the outbox it is replaced by a wider
 /// record when more is given up, so of two records with the same class, reason and `first_seq` the later one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Class of the events.
-    pub class: Class,
+    pub class: EventClass,
     /// Number of the first one.
     pub first_seq: u64,
     /// Number of the last one.

@@ -26,13 +26,13 @@ use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::TransactionBehavior;
 
-use crate::clock::TimeQuality;
 use crate::config;
+use crate::domain::time::TimeQuality;
 use ballast::Ballast;
 use database::Database;
 
 pub use error::{Condition, Health, OpenError, SetAside, SpoolError};
-pub use event::{Class, ComposeDrop, DropEvent, DropReason, Dropped, Identity, NewEvent, StoredEvent};
+pub use event::{ComposeDrop, DropEvent, Dropped, Identity, NewEvent, StoredEvent};
 pub use reader::{QueuedEvent, Reader, RowKey, Waiting};
 pub use transaction::Tx;
 pub use visits::VisitRow;

@@ -9,8 +9,9 @@ use rusqlite::{Connection, OpenFlags, Row};
 use serde::{Deserialize, Serialize};
 
 use super::error::{OpenError, SpoolError};
-use super::event::{Class, class_of, seq_of};
+use super::event::{CLASSES, class_of, seq_of, slot, slots};
 use super::transaction::Tx;
+use crate::domain::event::EventClass;
 
 /// Names a row over the life of the process, also when a new file takes the place of a damaged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +28,7 @@ pub struct QueuedEvent {
     /// Names the row in an acknowledgement.
     pub key: RowKey,
     /// How dear it is.
-    pub class: Class,
+    pub class: EventClass,
     /// Short name.
     pub kind: String,
     /// Relative to the root of the box.
@@ -42,7 +43,7 @@ pub struct QueuedEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The class.
-    pub class: Class,
+    pub class: EventClass,
     /// How many.
     pub count: u64,
     /// When the oldest happened.
@@ -69,10 +70,21 @@ impl Reader {
     ///
     /// # Errors
     /// What the disk refused; the next call tries again.
-    pub fn next(&mut self, class: Class, after: u64, limit: usize) -> Result<Vec<QueuedEvent>, SpoolError> {
+    pub fn next(&mut self, class: EventClass, after: u64, limit: usize) -> Result<Vec<QueuedEvent>, SpoolError> {
         self.follow()?;
         let read = next(&self.connection, self.generation, class, after, limit);
         read.map_err(|e| SpoolError::from_sqlite(&self.path, &e))
+    }
+
+    /// Number of the newest event of `class`; 0 when none waits.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    pub fn newest(&mut self, class: EventClass) -> Result<u64, SpoolError> {
+        self.follow()?;
+        let sql = "select max(slot) from outbox where slot between ?1 and ?2";
+        let read = self.connection.query_row(sql, slots(class), |row| row.get::<_, Option<i64>>(0));
+        read.map(|slot| slot.map_or(0, seq_of)).map_err(|e| SpoolError::from_sqlite(&self.path, &e))
     }
 
     /// Which file is read now; numbers of another one mean nothing.
@@ -112,16 +124,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 fn next(
     connection: &Connection,
     generation: u64,
-    class: Class,
+    class: EventClass,
     after: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<QueuedEvent>> {
     let sql = "select slot, kind, topic, happened_ms, payload from outbox where slot > ?1 and slot <= ?2
                order by slot limit ?3";
-    let (_, last) = class.slots();
+    let (_, last) = slots(class);
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    statement.query_map((class.slot(after), last, limit), |row| event(row, generation))?.collect()
+    statement.query_map((slot(class, after), last, limit), |row| event(row, generation))?.collect()
 }
 
 fn event(row: &Row<'_>, generation: u64) -> rusqlite::Result<QueuedEvent> {
@@ -142,7 +154,7 @@ fn time(ms: i64) -> Timestamp {
 
 pub(super) fn queued(connection: &Connection, generation: u64, limit: usize) -> rusqlite::Result<Vec<QueuedEvent>> {
     let mut all = Vec::new();
-    for class in Class::ALL {
+    for class in CLASSES {
         all.extend(next(connection, generation, class, 0, limit - all.len())?);
     }
     Ok(all)
@@ -151,13 +163,13 @@ pub(super) fn queued(connection: &Connection, generation: u64, limit: usize) -> 
 pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
     let sql = "select count(*), min(happened_ms) from outbox where slot between ?1 and ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut of = |class: Class| {
-        statement.query_row(class.slots(), |row| {
+    let mut of = |class: EventClass| {
+        statement.query_row(slots(class), |row| {
             let oldest = row.get::<_, Option<i64>>(1)?.map(time);
             Ok(Waiting { class, count: row.get::<_, i64>(0)?.cast_unsigned(), oldest })
         })
     };
-    Class::ALL.into_iter().map(&mut of).collect()
+    CLASSES.into_iter().map(&mut of).collect()
 }
 
 impl Tx<'_> {
@@ -167,7 +179,7 @@ impl Tx<'_> {
             let mut row = self.connection.prepare_cached("delete from outbox where slot in (?1, ?2, ?3, ?4)")?;
             let mut told = self.connection.prepare_cached("delete from dropped where told_by = ?1")?;
             numbers.iter().try_fold(0, |sum, seq| {
-                let slots = Class::ALL.map(|class| class.slot(*seq));
+                let slots = CLASSES.map(|class| slot(class, *seq));
                 let deleted = row.execute(slots)?;
                 told.execute([seq.cast_signed()])?;
                 Ok(sum + deleted)

@@ -24,6 +24,8 @@ create table outbox (
     -- Milliseconds since 1970: when it happened, and when it is no longer worth sending (null: never).
     happened_ms integer not null,
     expires_ms integer,
+    -- For messages of which only the newest matters: what it is about.
+    key text,
     -- The bytes on the wire.
     payload blob not null
 ) strict;

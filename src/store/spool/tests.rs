@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
+use crate::domain::event::{DropReason, EventClass};
 
 fn limits(max_mib: u32) -> Limits {
     Limits { max_mib, keep_visits: Duration::from_secs(86_400) }
@@ -28,11 +29,12 @@ fn open(folder: &Path, max_mib: u32) -> Spool {
     Spool::open(folder, limits(max_mib), compose()).unwrap()
 }
 
-fn event(class: Class, topic: &'static str, make: &dyn Fn(&Identity) -> Vec<u8>) -> NewEvent<'_> {
-    NewEvent { class, kind: "test", topic, happened_at: at(0), expires_at: Some(at(100)), make }
+fn event(class: EventClass, topic: &'static str, make: &dyn Fn(&Identity) -> Vec<u8>) -> NewEvent<'_> {
+    let supersedes = (class == EventClass::P3).then_some("health");
+    NewEvent { class, kind: "test", topic, happened_at: at(0), expires_at: Some(at(100)), supersedes, make }
 }
 
-fn append(spool: &mut Spool, class: Class, bytes: usize) -> Committed<StoredEvent> {
+fn append(spool: &mut Spool, class: EventClass, bytes: usize) -> Committed<StoredEvent> {
     let make = |identity: &Identity| identity.id.bytes().cycle().take(bytes).collect();
     spool.transaction(|tx| tx.append(event(class, "evt/test", &make))).unwrap()
 }
@@ -47,13 +49,13 @@ fn records(spool: &mut Spool) -> Vec<Dropped> {
 fn numbers_are_contiguous_and_never_used_twice_even_over_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 8);
-    let first = append(&mut spool, Class::P1, 100).value;
-    let second = append(&mut spool, Class::P2, 100).value;
+    let first = append(&mut spool, EventClass::P1, 100).value;
+    let second = append(&mut spool, EventClass::P2, 100).value;
     let keys = [1, 2].map(|seq| RowKey { generation: 0, seq });
     assert_eq!(spool.acknowledged(&keys).unwrap(), 2);
     drop(spool);
     let mut spool = open(folder.path(), 8);
-    let third = append(&mut spool, Class::P1, 100).value;
+    let third = append(&mut spool, EventClass::P1, 100).value;
     assert_eq!([first, second, third.clone()].map(|event| event.identity.seq), [1, 2, 3]);
     assert_eq!(third.identity.id, format!("{}-3", spool.epoch()));
 }
@@ -73,12 +75,12 @@ fn a_body_that_fails_leaves_neither_visit_nor_event_nor_number() {
     let make = |_: &Identity| b"{}".to_vec();
     let outcome = spool.transaction(|tx| {
         tx.put_visit(&visit)?;
-        tx.append(event(Class::P1, "evt/arrival", &make))?;
+        tx.append(event(EventClass::P1, "evt/arrival", &make))?;
         Err::<(), _>(refused.clone())
     });
     assert_eq!(outcome.unwrap_err(), refused);
     assert_eq!((spool.open_visits().unwrap(), spool.queued(9).unwrap()), (vec![], vec![]));
-    assert_eq!(append(&mut spool, Class::P1, 10).value.identity.seq, 1);
+    assert_eq!(append(&mut spool, EventClass::P1, 10).value.identity.seq, 1);
     spool.transaction(|tx| tx.put_visit(&visit)).unwrap();
     assert_eq!(spool.open_visits().unwrap(), vec![visit]);
 }
@@ -88,15 +90,15 @@ fn the_oldest_of_the_lowest_class_goes_first_and_every_number_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 1);
     for _ in 0..100 {
-        append(&mut spool, Class::P1, 900);
+        append(&mut spool, EventClass::P1, 900);
     }
     let mut evicted = 0;
     for _ in 0..3000 {
-        evicted += append(&mut spool, Class::P2, 900).events.len() - 1;
+        evicted += append(&mut spool, EventClass::P2, 900).events.len() - 1;
     }
     assert!(evicted > 0);
     let queued = spool.queued(usize::MAX).unwrap();
-    assert_eq!(queued.iter().filter(|event| event.class == Class::P1).count(), 100, "dearer events stay");
+    assert_eq!(queued.iter().filter(|event| event.class == EventClass::P1).count(), 100, "dearer events stay");
     let told = records(&mut spool);
     let present: Vec<u64> = queued.iter().map(|event| event.key.seq).collect();
     let newest = *present.iter().max().unwrap();
@@ -114,18 +116,20 @@ fn the_oldest_of_the_lowest_class_goes_first_and_every_number_is_told() {
 fn a_newcomer_of_the_lowest_class_yields_to_dearer_ones_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 1);
-    while !append(&mut spool, Class::P1, 3500).events.iter().any(|event| event.kind == "outbox-dropped") {}
+    while !append(&mut spool, EventClass::P1, 3500).events.iter().any(|event| event.kind == "outbox-dropped") {}
     let before = spool.waiting().unwrap()[1].count;
     loop {
-        let done = append(&mut spool, Class::P2, 3500);
+        let done = append(&mut spool, EventClass::P2, 3500);
         if spool.queued(usize::MAX).unwrap().iter().all(|event| event.key.seq != done.value.identity.seq) {
             break;
         }
         // Room was left by the step in which P1 was given up: fill it with P1.
-        append(&mut spool, Class::P1, 3500);
+        append(&mut spool, EventClass::P1, 3500);
     }
     assert!(spool.waiting().unwrap()[1].count >= before.min(1));
-    assert!(records(&mut spool).iter().any(|record| record.class == Class::P2 && record.reason == DropReason::Cap));
+    assert!(
+        records(&mut spool).iter().any(|record| record.class == EventClass::P2 && record.reason == DropReason::Full)
+    );
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn a_spool_full_of_what_is_never_given_up_says_so_and_takes_acknowledgements() {
     let mut spool = open(folder.path(), 1);
     let make = |_: &Identity| vec![b'x'; 3500];
     let error = loop {
-        match spool.transaction(|tx| tx.append(event(Class::P0, "evt/receipt", &make))) {
+        match spool.transaction(|tx| tx.append(event(EventClass::P0, "evt/receipt", &make))) {
             Ok(_) => {}
             Err(error) => break error,
         }
@@ -143,7 +147,7 @@ fn a_spool_full_of_what_is_never_given_up_says_so_and_takes_acknowledgements() {
     assert_eq!(spool.health().condition, Condition::Full);
     let keys: Vec<RowKey> = (1..=20).map(|seq| RowKey { generation: 0, seq }).collect();
     assert_eq!(spool.acknowledged(&keys).unwrap(), 20);
-    append(&mut spool, Class::P0, 3500);
+    append(&mut spool, EventClass::P0, 3500);
     assert_eq!(spool.health().condition, Condition::Ok);
 }
 
@@ -151,11 +155,11 @@ fn a_spool_full_of_what_is_never_given_up_says_so_and_takes_acknowledgements() {
 fn what_is_too_old_is_given_up_only_by_a_clock_that_can_be_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 8);
-    append(&mut spool, Class::P2, 10);
+    append(&mut spool, EventClass::P2, 10);
     assert_eq!(spool.maintain(at(1000), TimeQuality::Unsynced).unwrap(), vec![]);
     let told = spool.maintain(at(1000), TimeQuality::Synced).unwrap();
     assert_eq!(told.len(), 1);
-    let expected = Dropped { class: Class::P2, first_seq: 1, last_seq: 1, count: 1, reason: DropReason::Expired };
+    let expected = Dropped { class: EventClass::P2, first_seq: 1, last_seq: 1, count: 1, reason: DropReason::Expired };
     assert_eq!(records(&mut spool), vec![expected]);
 }
 
@@ -164,7 +168,7 @@ fn of_health_only_the_newest_stays_and_the_records_stay_few() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 8);
     for _ in 0..500 {
-        append(&mut spool, Class::P3, 10);
+        append(&mut spool, EventClass::P3, 10);
     }
     let queued = spool.queued(usize::MAX).unwrap();
     assert_eq!(queued.len(), 3, "one health message, one record of it, one of replaced records");
@@ -176,8 +180,8 @@ fn of_health_only_the_newest_stays_and_the_records_stay_few() {
     // The record is acknowledged: the next one begins anew.
     let keys: Vec<RowKey> = queued.iter().map(|event| event.key).collect();
     spool.acknowledged(&keys).unwrap();
-    append(&mut spool, Class::P3, 10);
-    append(&mut spool, Class::P3, 10);
+    append(&mut spool, EventClass::P3, 10);
+    append(&mut spool, EventClass::P3, 10);
     assert_eq!(records(&mut spool).iter().map(|record| record.count).collect::<Vec<_>>(), vec![1]);
 }
 
@@ -186,21 +190,21 @@ fn a_reader_sees_what_was_committed_and_follows_to_a_new_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path(), 8);
     let mut reader = spool.reader().unwrap();
-    append(&mut spool, Class::P1, 10);
-    append(&mut spool, Class::P1, 10);
+    append(&mut spool, EventClass::P1, 10);
+    append(&mut spool, EventClass::P1, 10);
     let seqs = |events: Vec<QueuedEvent>| events.iter().map(|event| event.key.seq).collect::<Vec<_>>();
-    assert_eq!(seqs(reader.next(Class::P1, 0, 9).unwrap()), vec![1, 2]);
-    assert_eq!(seqs(reader.next(Class::P1, 1, 9).unwrap()), vec![2]);
-    assert_eq!(reader.next(Class::P0, 0, 9).unwrap(), vec![]);
+    assert_eq!(seqs(reader.next(EventClass::P1, 0, 9).unwrap()), vec![1, 2]);
+    assert_eq!(seqs(reader.next(EventClass::P1, 1, 9).unwrap()), vec![2]);
+    assert_eq!(reader.next(EventClass::P0, 0, 9).unwrap(), vec![]);
     // The file is damaged while in use: set aside, a new epoch, and late acknowledgements of the old one are void.
     let before = spool.epoch().to_owned();
     spool.connection = None;
     std::fs::write(folder.path().join(FILE_NAME), vec![7; 8192]).unwrap();
-    append(&mut spool, Class::P1, 10);
+    append(&mut spool, EventClass::P1, 10);
     assert_ne!(spool.epoch(), before);
     assert!(spool.take_set_aside().unwrap().path.exists());
     assert_eq!(spool.acknowledged(&[RowKey { generation: 0, seq: 1 }]).unwrap(), 0);
-    let fresh = reader.next(Class::P1, 0, 9).unwrap();
+    let fresh = reader.next(EventClass::P1, 0, 9).unwrap();
     assert_eq!(fresh[0].key, RowKey { generation: 1, seq: 1 });
 }
 
@@ -217,7 +221,7 @@ fn two_processes_may_not_own_it() {
 fn in_memory_the_same_events_give_the_same_bytes() {
     let run = || {
         let mut spool = Spool::in_memory("replay", limits(8), compose()).unwrap();
-        (0..5).map(|_| append(&mut spool, Class::P1, 50).value).collect::<Vec<_>>()
+        (0..5).map(|_| append(&mut spool, EventClass::P1, 50).value).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
     assert_eq!(run()[4].identity.id, "replay-5");

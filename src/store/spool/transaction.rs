@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::SpoolError;
-use super::event::{Class, ComposeDrop, DropReason, Dropped, Identity, NewEvent, StoredEvent, seq_of};
+use super::event::{CLASSES, ComposeDrop, Dropped, Identity, NewEvent, StoredEvent, seq_of, slot, slots, word};
 use super::visits::{self, VisitRow};
 use super::{Limits, Place};
+use crate::domain::event::{DropReason, EventClass};
 
 /// Rows that are given up before the room is measured again.
 const EVICT_ROWS: u32 = 32;
@@ -37,8 +38,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the disk refuses, or when the spool is full of events that are never given up.
     pub fn append(&mut self, event: NewEvent<'_>) -> Result<StoredEvent, SpoolError> {
-        if event.class == Class::P3 {
-            self.supersede(event.topic, event.happened_at)?;
+        if let Some(key) = event.supersedes {
+            self.supersede(event.class, key, event.happened_at)?;
         }
         let room = self.make_room(event.class, event.happened_at)?;
         let identity = self.next_identity()?;
@@ -51,9 +52,9 @@ impl Tx<'_> {
             identity,
         };
         if room {
-            self.insert(&stored, event.expires_at)?;
+            self.insert(&stored, event.expires_at, event.supersedes)?;
         } else {
-            self.give_up(event.class, &[stored.identity.seq], DropReason::Cap, event.happened_at)?;
+            self.give_up(event.class, &[stored.identity.seq], DropReason::Full, event.happened_at)?;
         }
         self.events.push(stored.clone());
         Ok(stored)
@@ -61,8 +62,8 @@ impl Tx<'_> {
 
     /// Gives up what is too old to be worth sending at `now`.
     pub(super) fn expire(&mut self, now: Timestamp) -> Result<(), SpoolError> {
-        for class in Class::ALL {
-            let (first, last) = class.slots();
+        for class in CLASSES {
+            let (first, last) = slots(class);
             let sql = "delete from outbox where slot between ?1 and ?2 and expires_ms <= ?3 returning slot";
             let gone = self.delete(sql, params![first, last, now.as_millisecond()])?;
             self.give_up(class, &gone, DropReason::Expired, now)?;
@@ -70,24 +71,25 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn supersede(&mut self, topic: &str, at: Timestamp) -> Result<(), SpoolError> {
-        let (first, last) = Class::P3.slots();
-        let sql = "delete from outbox where slot between ?1 and ?2 and topic = ?3 returning slot";
-        let gone = self.delete(sql, params![first, last, topic])?;
-        self.give_up(Class::P3, &gone, DropReason::Superseded, at)
+    fn supersede(&mut self, class: EventClass, key: &str, at: Timestamp) -> Result<(), SpoolError> {
+        let (first, last) = slots(class);
+        let sql = "delete from outbox where slot between ?1 and ?2 and key = ?3 returning slot";
+        let gone = self.delete(sql, params![first, last, key])?;
+        self.give_up(class, &gone, DropReason::Superseded, at)
     }
 
     /// Is there room for an event of `class` after giving up history and whatever is not dearer than it?
-    fn make_room(&mut self, class: Class, at: Timestamp) -> Result<bool, SpoolError> {
+    fn make_room(&mut self, class: EventClass, at: Timestamp) -> Result<bool, SpoolError> {
         let max = self.place.max_pages;
         // A tenth is for P0 alone; room is made in steps, so that not every event of a long outage pays for it.
-        let limit = if class == Class::P0 { max - 8 } else { max - max / 10 };
+        let limit = if class == EventClass::P0 { max - 8 } else { max - max / 10 };
         if self.used_pages()? < limit {
             return Ok(true);
         }
         let target = limit - (max / 64).max(2);
         while self.used_pages()? > target && self.forget_visits()? > 0 {}
-        for victim in Class::ALL.into_iter().rev().take_while(|victim| *victim >= class && *victim > Class::P0) {
+        let cheapest = |victim: &EventClass| victim.number() >= class.number().max(1);
+        for victim in CLASSES.into_iter().rev().take_while(cheapest) {
             let mut gone = Vec::new();
             while self.used_pages()? > target {
                 let batch = self.evict(victim)?;
@@ -96,17 +98,17 @@ impl Tx<'_> {
                 }
                 gone.extend(batch);
             }
-            self.give_up(victim, &gone, DropReason::Cap, at)?;
+            self.give_up(victim, &gone, DropReason::Full, at)?;
         }
         let fits = self.used_pages()? < limit;
-        if !fits && class == Class::P0 {
+        if !fits && class == EventClass::P0 {
             return Err(SpoolError::CapReached { path: self.place.path.clone(), max_mib: self.limits.max_mib });
         }
         Ok(fits)
     }
 
-    fn evict(&self, class: Class) -> Result<Vec<u64>, SpoolError> {
-        let (first, last) = class.slots();
+    fn evict(&self, class: EventClass) -> Result<Vec<u64>, SpoolError> {
+        let (first, last) = slots(class);
         let sql = "delete from outbox where slot in
                    (select slot from outbox where slot between ?1 and ?2 order by slot limit ?3) returning slot";
         self.delete(sql, params![first, last, EVICT_ROWS])
@@ -141,15 +143,16 @@ impl Tx<'_> {
         Ok(Identity::new(&self.place.epoch, seq.cast_unsigned()))
     }
 
-    fn insert(&self, event: &StoredEvent, expires_at: Option<Timestamp>) -> Result<(), SpoolError> {
-        let sql =
-            "insert into outbox (slot, kind, topic, happened_ms, expires_ms, payload) values (?1, ?2, ?3, ?4, ?5, ?6)";
+    fn insert(&self, event: &StoredEvent, expires_at: Option<Timestamp>, key: Option<&str>) -> Result<(), SpoolError> {
+        let sql = "insert into outbox (slot, kind, topic, happened_ms, expires_ms, key, payload)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let row = params![
-            event.class.slot(event.identity.seq),
+            slot(event.class, event.identity.seq),
             event.kind,
             event.topic,
             event.happened_at.as_millisecond(),
             expires_at.map(Timestamp::as_millisecond),
+            key,
             event.payload
         ];
         let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(row));
@@ -158,7 +161,13 @@ impl Tx<'_> {
 
     /// Tells of given-up numbers by an event of class P0. A record that still waits is replaced by a wider one, and the
     /// number of the replaced one is told in the same way, so that no number goes missing and the records stay few.
-    fn give_up(&mut self, class: Class, gone: &[u64], reason: DropReason, at: Timestamp) -> Result<(), SpoolError> {
+    fn give_up(
+        &mut self,
+        class: EventClass,
+        gone: &[u64],
+        reason: DropReason,
+        at: Timestamp,
+    ) -> Result<(), SpoolError> {
         let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return Ok(()) };
         let fresh = Dropped { class, first_seq: *first, last_seq: *last, count: gone.len() as u64, reason };
         match self.told(class, reason)? {
@@ -172,7 +181,7 @@ impl Tx<'_> {
 
     /// Deletes a replaced record, and tells that in the one record about replaced records, which replaces itself.
     fn withdraw(&mut self, told_by: u64, at: Timestamp) -> Result<(), SpoolError> {
-        let (class, reason) = (Class::P0, DropReason::Replaced);
+        let (class, reason) = (EventClass::P0, DropReason::Replaced);
         let one = |seq| Dropped { class, first_seq: seq, last_seq: seq, count: 1, reason };
         self.remove_record(told_by)?;
         let Some((before, itself)) = self.told(class, reason)? else { return self.tell(one(told_by), at) };
@@ -182,15 +191,15 @@ impl Tx<'_> {
 
     fn remove_record(&self, seq: u64) -> Result<(), SpoolError> {
         let sql = "delete from outbox where slot = ?1 returning slot";
-        self.delete(sql, params![Class::P0.slot(seq)]).map(drop)
+        self.delete(sql, params![slot(EventClass::P0, seq)]).map(drop)
     }
 
-    fn told(&self, class: Class, reason: DropReason) -> Result<Option<(Dropped, u64)>, SpoolError> {
+    fn told(&self, class: EventClass, reason: DropReason) -> Result<Option<(Dropped, u64)>, SpoolError> {
         let sql = "select first_seq, last_seq, count, told_by from dropped where class = ?1 and reason = ?2";
         let number = |row: &rusqlite::Row<'_>, index| row.get::<_, i64>(index).map(i64::cast_unsigned);
         let run = || {
             let mut statement = self.connection.prepare_cached(sql)?;
-            let found = statement.query_row(params![class as i64, reason.word()], |row| {
+            let found = statement.query_row(params![i64::from(class.number()), word(reason)], |row| {
                 let (first_seq, last_seq, count) = (number(row, 0)?, number(row, 1)?, number(row, 2)?);
                 Ok((Dropped { class, first_seq, last_seq, count, reason }, number(row, 3)?))
             });
@@ -200,12 +209,12 @@ impl Tx<'_> {
     }
 
     fn tell(&mut self, dropped: Dropped, at: Timestamp) -> Result<(), SpoolError> {
-        self.make_room(Class::P0, at)?;
+        self.make_room(EventClass::P0, at)?;
         let identity = self.next_identity()?;
         let told = (self.compose)(&dropped, &identity, at);
         let (kind, topic, payload) = (told.kind, told.topic, told.payload);
-        let event = StoredEvent { identity, class: Class::P0, kind, topic, happened_at: at, payload };
-        self.insert(&event, None)?;
+        let event = StoredEvent { identity, class: EventClass::P0, kind, topic, happened_at: at, payload };
+        self.insert(&event, None, None)?;
         self.remember(&dropped, event.identity.seq)?;
         self.events.push(event);
         Ok(())
@@ -215,8 +224,8 @@ impl Tx<'_> {
         let sql = "insert or replace into dropped (class, reason, first_seq, last_seq, count, told_by)
                    values (?1, ?2, ?3, ?4, ?5, ?6)";
         let row = params![
-            dropped.class as i64,
-            dropped.reason.word(),
+            i64::from(dropped.class.number()),
+            word(dropped.reason),
             dropped.first_seq.cast_signed(),
             dropped.last_seq.cast_signed(),
             dropped.count.cast_signed(),

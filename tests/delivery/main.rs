@@ -1,0 +1,27 @@
+//! Faults against the way of an event from the commit to the broker. `make test` runs the short form; the long form
+//! needs `FORECOURT_SOAK=1` (`make soak`). Each test is shown to fail on a planted bug.
+//!
+//! | test | fault |
+//! |---|---|
+//! | `kill` (T1, T2, T13) | SIGKILL at random, at every system call, between PUBACK and delete |
+//! | `restart` (T7) | broker killed and started again, with and without its memory |
+//! | `hostile` (T9) | a broker that lies, refuses and garbles |
+//! | `disk` (T5) | full disk |
+//! | `offline` (T12) | a long time without a broker, into the cap |
+//! | `corrupt` (T14) | damaged, cut, lost and foreign files |
+//! | `model` | random histories against a queue in memory |
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests, and the lines that say what was skipped")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "small numbers")]
+
+mod broker;
+mod checker;
+mod corrupt;
+mod disk;
+mod harness;
+mod hostile;
+mod kill;
+mod model;
+mod offline;
+mod restart;
+mod wire;
