@@ -45,15 +45,15 @@ impl<T> Flight<T> {
         self.next += 1;
     }
 
-    /// The oldest message without a packet id has got `id`; `false`: there was none, or the id is in use.
-    #[must_use]
-    pub(super) fn numbered(&mut self, id: u16) -> bool {
+    /// The oldest message without a packet id has got `id`. In words, when there is none or the id is in use: then
+    /// nothing that is kept here can be believed any more.
+    pub(super) fn numbered(&mut self, id: u16) -> Result<(), String> {
         if self.unnumbered >= self.next || self.by_id.contains_key(&id) {
-            return false;
+            return Err(format!("packet id {id} fits no message; starting anew"));
         }
         self.by_id.insert(id, self.unnumbered);
         self.unnumbered += 1;
-        true
+        Ok(())
     }
 
     /// The broker has answered `id`; `None`: nothing on the wire has it.
@@ -73,8 +73,10 @@ mod tests {
         for name in ["a", "b", "c"] {
             flight.handed(name);
         }
-        assert!(flight.numbered(7) && flight.numbered(8) && flight.numbered(9));
-        assert!(!flight.numbered(10), "nothing more was handed over");
+        for id in [7, 8, 9] {
+            flight.numbered(id).unwrap();
+        }
+        assert!(flight.numbered(10).unwrap_err().contains("10"), "nothing more was handed over");
         assert_eq!([9, 7, 9, 3, 8].map(|id| flight.answered(id)), [Some("c"), Some("a"), None, None, Some("b")]);
         assert!(flight.is_empty());
     }
@@ -84,7 +86,7 @@ mod tests {
         let mut flight = Flight::new(3);
         for id in 1..=3 {
             flight.handed(id);
-            assert!(flight.numbered(id));
+            flight.numbered(id).unwrap();
         }
         assert_eq!(flight.room(), 0);
         flight.answered(2);

@@ -275,11 +275,7 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
                 *connection = Some(fresh);
                 self.status.send_modify(|status| status.enter(ConnectionState::Connected));
             }
-            (Happened::Numbered(id), Some(connection)) => {
-                if !connection.flight.numbered(id) {
-                    return Err(format!("packet id {id} fits no message; starting anew"));
-                }
-            }
+            (Happened::Numbered(id), Some(connection)) => connection.flight.numbered(id)?,
             (Happened::Answered(id, outcome), Some(connection)) => {
                 let presence = self.answered(connection, id, outcome);
                 if leaving && presence {

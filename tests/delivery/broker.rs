@@ -50,8 +50,9 @@ pub fn local(port: u16) -> SocketAddr {
 
 impl Mosquitto {
     pub fn start(&mut self) {
-        let process = Command::new(MOSQUITTO).arg("-c").arg(&self.config).stdout(Stdio::null()).stderr(Stdio::null());
-        self.process = Some(process.spawn().expect("mosquitto starts"));
+        let mut command = Command::new(MOSQUITTO);
+        command.arg("-c").arg(&self.config).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(command.spawn().expect("mosquitto starts"));
         let until = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(local(self.port)).is_err() {
             assert!(Instant::now() < until, "mosquitto does not listen on port {}", self.port);

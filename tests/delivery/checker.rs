@@ -166,13 +166,8 @@ impl PartialOrd for DropWord {
 
 #[test]
 fn the_checker_sees_each_kind_of_wrong() {
-    let event = |seq: u64, n: u64| {
-        format!(r#"{{"id":"e1-{seq}","data":{{"of_class":"P1","n":{n}}}}}"#).into_bytes()
-    };
-    let ledger = || Ledger {
-        tried: (1..=4).collect(),
-        accepted: (1..=4).map(|n| (format!("e1-{n}"), n)).collect(),
-    };
+    let event = |seq: u64, n: u64| format!(r#"{{"id":"e1-{seq}","data":{{"of_class":"P1","n":{n}}}}}"#).into_bytes();
+    let ledger = || Ledger { tried: (1..=4).collect(), accepted: (1..=4).map(|n| (format!("e1-{n}"), n)).collect() };
     let judge = |events: &[Vec<u8>]| check(&ledger(), events.iter().map(Vec::as_slice));
     let all: Vec<_> = (1..=4).map(|n| event(n, n)).collect();
     assert_eq!(judge(&all), Verdict::default());

@@ -238,7 +238,7 @@ fn produce(order: &Order) {
     // A kill may have cut the last line short.
     ledger.write_all(b"\n").unwrap();
     while n <= order.count {
-        let class = if n % 3 == 0 { EventClass::P2 } else { EventClass::P1 };
+        let class = if n.is_multiple_of(3) { EventClass::P2 } else { EventClass::P1 };
         ledger.write_all(format!("try {n}\n").as_bytes()).unwrap();
         let next = spool_next(&mut spool, order.bug);
         if let Some(id) = &next {

@@ -11,8 +11,18 @@
 //! | `corrupt` (T14) | damaged, cut, lost and foreign files |
 //! | `model` | random histories against a queue in memory |
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests, and the lines that say what was skipped")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "small numbers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests, and the lines that say what was skipped"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
 
 mod broker;
 mod checker;

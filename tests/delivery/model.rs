@@ -135,7 +135,8 @@ impl Run {
         }
         let now = self.model.now;
         for (seq, class) in &self.model.waiting {
-            let dropped = |record: &&Dropped| record.class == *class && (record.first_seq..=record.last_seq).contains(seq);
+            let dropped =
+                |record: &&Dropped| record.class == *class && (record.first_seq..=record.last_seq).contains(seq);
             let known = there.contains(seq) || records.iter().chain(&self.told).any(|record| dropped(&record));
             assert!(known, "{seq} of {class:?} is gone and nobody tells (now {now})");
         }

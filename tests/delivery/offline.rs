@@ -65,7 +65,11 @@ fn t12_after_a_long_time_offline_the_oldest_of_the_lowest_class_is_gone_and_told
     let (events, max_mib) = if soak() { (150_000, 16) } else { (12_000, 2) };
     let Some(outcome) = returned(events, max_mib, PlantedBug::None) else { return };
     let Outcome { verdict, kept: [p1, p2], accepted, largest, told } = outcome;
-    println!("T12: {accepted} events, kept {} P1 and {} P2, file and log {largest} bytes at most, delivered in {told:?}", p1.len(), p2.len());
+    println!(
+        "T12: {accepted} events, kept {} P1 and {} P2, file and log {largest} bytes at most, delivered in {told:?}",
+        p1.len(),
+        p2.len()
+    );
     assert!(verdict.holds() && verdict.duplicates == 0, "{verdict:?}");
     assert_eq!(verdict.overtold, 0, "the counts are exact");
     assert!(largest <= u64::from(max_mib) * 1024 * 1024, "{largest} bytes");

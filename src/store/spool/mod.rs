@@ -11,6 +11,7 @@ mod ballast;
 mod database;
 mod error;
 mod event;
+mod mark;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::TransactionBehavior;
+use tracing::error;
 
 use crate::config;
 use crate::domain::time::TimeQuality;
 use ballast::Ballast;
 use database::Database;
+use mark::Mark;
 
 pub use error::{Condition, Health, OpenError, SetAside, SpoolError};
 pub use event::{ComposeDrop, DropEvent, Dropped, Identity, NewEvent, StoredEvent};
@@ -90,6 +93,7 @@ pub struct Spool {
     compose: ComposeDrop,
     /// `None`: in memory.
     ballast: Option<Ballast>,
+    mark: Option<Mark>,
     health: Health,
     failure: Option<(SpoolError, Instant)>,
     set_aside: Option<SetAside>,
@@ -113,6 +117,7 @@ impl Spool {
         let laid = ballast.lay();
         let (database, set_aside) = database::open(&path, limits.max_mib)?;
         let mut spool = Self::around(database, path, limits, compose);
+        spool.mark = Some(Mark::beside(&spool.place.path));
         spool.ballast = Some(ballast);
         spool.set_aside = set_aside;
         spool._lock = Some(lock);
@@ -120,6 +125,7 @@ impl Spool {
             let error = SpoolError::DiskFull { path: spool.place.path.clone() };
             spool.fail(&error);
         }
+        spool.leave_the_past();
         Ok(spool)
     }
 
@@ -139,6 +145,7 @@ impl Spool {
             limits,
             compose,
             ballast: None,
+            mark: None,
             health: Health { condition: Condition::Ok, since: Timestamp::now(), detail: None },
             failure: None,
             set_aside: None,
@@ -265,6 +272,20 @@ impl Spool {
         self.set_aside.take()
     }
 
+    /// A database that gave away fewer numbers than the mark remembers has lost durable commits: its next events get a
+    /// new epoch and follow the highest number, so that no number is given away twice. What still waits in it is kept.
+    fn leave_the_past(&mut self) {
+        let Some((epoch, seq)) = self.mark.as_ref().and_then(Mark::read) else { return };
+        if epoch != self.place.epoch {
+            return;
+        }
+        let moved = self.run(|tx| tx.leave_the_past(seq));
+        if let Ok(Committed { value: Some(fresh), .. }) = moved {
+            error!(lost_epoch = epoch, epoch = fresh, "The outbox lost its newest commits; a new epoch begins.");
+            self.place.epoch = fresh;
+        }
+    }
+
     fn read<T>(&mut self, query: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>) -> Result<T, SpoolError> {
         self.reopen_if_closed()?;
         let connection = self.connection.as_ref().expect("reopened above");
@@ -291,7 +312,7 @@ impl Spool {
         &mut self,
         body: impl FnOnce(&mut Tx<'_>) -> Result<T, SpoolError>,
     ) -> Result<Committed<T>, SpoolError> {
-        let Self { connection, place, limits, compose, .. } = self;
+        let Self { connection, place, limits, compose, mark, .. } = self;
         let connection = connection.as_mut().expect("the caller has opened it");
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| place.error(&e))?;
@@ -299,6 +320,9 @@ impl Spool {
         let value = body(&mut tx)?;
         let events = std::mem::take(&mut tx.events);
         transaction.commit().map_err(|e| place.error(&e))?;
+        if let (Some(mark), Some(newest)) = (mark, events.iter().map(|event| event.identity.seq).max()) {
+            mark.note(&place.epoch, newest);
+        }
         Ok(Committed { value, events })
     }
 

@@ -29,7 +29,7 @@ fn open(folder: &Path, max_mib: u32) -> Spool {
     Spool::open(folder, limits(max_mib), compose()).unwrap()
 }
 
-fn event(class: EventClass, topic: &'static str, make: &dyn Fn(&Identity) -> Vec<u8>) -> NewEvent<'_> {
+fn event<'a>(class: EventClass, topic: &'a str, make: &'a dyn Fn(&Identity) -> Vec<u8>) -> NewEvent<'a> {
     let supersedes = (class == EventClass::P3).then_some("health");
     NewEvent { class, kind: "test", topic, happened_at: at(0), expires_at: Some(at(100)), supersedes, make }
 }
@@ -225,4 +225,25 @@ fn in_memory_the_same_events_give_the_same_bytes() {
     };
     assert_eq!(run(), run());
     assert_eq!(run()[4].identity.id, "replay-5");
+}
+
+#[test]
+fn a_database_that_went_back_in_time_begins_a_new_epoch_and_keeps_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 8);
+    append(&mut spool, EventClass::P1, 10);
+    let before = spool.epoch().to_owned();
+    drop(spool);
+    let path = folder.path().join(FILE_NAME);
+    let past = std::fs::read(&path).unwrap();
+    let mut spool = open(folder.path(), 8);
+    assert_eq!(spool.epoch(), before, "nothing was lost");
+    append(&mut spool, EventClass::P1, 10);
+    append(&mut spool, EventClass::P1, 10);
+    drop(spool);
+    std::fs::write(&path, past).unwrap();
+    let mut spool = open(folder.path(), 8);
+    assert_ne!(spool.epoch(), before);
+    assert_eq!(append(&mut spool, EventClass::P1, 10).value.identity.seq, 4, "2 and 3 were given away before");
+    assert_eq!(spool.queued(9).unwrap().iter().map(|event| event.key.seq).collect::<Vec<_>>(), [1, 4]);
 }

@@ -60,6 +60,14 @@ impl Tx<'_> {
         Ok(stored)
     }
 
+    /// If fewer than `seq` numbers were given away, begins a new epoch behind `seq` and returns its name.
+    pub(super) fn leave_the_past(&mut self, seq: u64) -> Result<Option<String>, SpoolError> {
+        let sql = "update box set epoch = 'e' || lower(hex(randomblob(6))), last_seq = ?1 where last_seq < ?1
+                   returning epoch";
+        let moved = self.connection.query_row(sql, [seq.cast_signed()], |row| row.get(0)).optional();
+        moved.map_err(|e| self.place.error(&e))
+    }
+
     /// Gives up what is too old to be worth sending at `now`.
     pub(super) fn expire(&mut self, now: Timestamp) -> Result<(), SpoolError> {
         for class in CLASSES {
