@@ -1,23 +1,27 @@
 //! Reads plates whose place is known: the reader of a pack and, where it tells no colour, a colour model beside it.
 
+use std::path::Path;
+
 use anyhow::Context;
 
 use super::colour::ColourModel;
-use super::pack::{Chosen, Task};
+use super::pack::{Chosen, PackFolders, Task, read_confusions};
 use super::picture::Pixels;
 use super::reader::{Known, PlateArea, Reader};
 use super::runtime::Runtime;
+use crate::config::{Inference, Plates};
 use crate::domain::frame::Frame;
 use crate::domain::geometry::{Quad, Rect};
 use crate::domain::observation::{CropQuality, RejectReason, Rows, StageTimes};
 use crate::domain::plate::PlateColour;
+use crate::domain::plate::confusion::Confusions;
 use crate::domain::plate::evidence::Evidence;
 
 /// Least share of the class `readable` of a reader that tells whether a person could read the crop.
 const LEGIBLE: f32 = 0.5;
 
 /// What was read from one plate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CropReading {
     /// The log-probabilities; `None` when the reader says that nobody could read it, see `rejected`.
     pub evidence: Option<Evidence>,
@@ -29,36 +33,66 @@ pub struct CropReading {
     pub rejected: Option<RejectReason>,
 }
 
-/// Reads plates whose place is known.
+/// Where the plate is in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// The picture is the plate, cut as the reader wants it.
+    Whole,
+    /// Within an upright box.
+    Box(Rect),
+    /// Within four corners.
+    Corners(Quad),
+}
+
+/// Reads plates whose place is known: text, colour, or both, as the packs can.
 #[derive(Debug)]
 pub struct CropReader {
-    reader: Reader,
+    reader: Option<Reader>,
     colour: Option<ColourModel>,
+    confusions: Confusions,
 }
 
 impl CropReader {
-    /// From the packs' reader; fails with words that name the pack and the file.
-    pub(crate) fn load(packs: &Chosen, runtime: &Runtime) -> anyhow::Result<Self> {
-        let (pack, model) = packs.model(Task::PlateOcr).with_context(|| packs.lacks(Task::PlateOcr))?;
-        let reader = Reader::load(pack, model, runtime)?;
-        let colour = match packs.model(Task::PlateColour) {
-            Some((pack, colour)) if model.colour.is_none() => Some(ColourModel::load(pack, colour, runtime)?),
-            _ => None,
-        };
-        Ok(Self { reader, colour })
+    /// From packs by name or folder, without a detector; `base` is the folder of the settings file.
+    pub fn open(plates: &Plates, inference: &Inference, base: &Path) -> anyhow::Result<Self> {
+        let packs = Chosen::open(&plates.packs, &PackFolders::new(&plates.pack_folders, base), base)?;
+        let library = inference.library.as_ref().map(|path| base.join(path));
+        packs.model(Task::PlateOcr).with_context(|| packs.lacks(Task::PlateOcr))?;
+        Self::load(&packs, &Runtime::find(library.as_deref(), inference.threads)?)
     }
 
-    /// Reads a plate by its corners, or a picture that is nothing but the plate.
+    /// From the packs' models; fails with words that name the pack and the file.
+    pub(crate) fn load(packs: &Chosen, runtime: &Runtime) -> anyhow::Result<Self> {
+        let reader = packs.model(Task::PlateOcr);
+        let tells_colour = reader.is_some_and(|(_, model)| model.colour.is_some());
+        let colour = packs.model(Task::PlateColour).filter(|_| !tells_colour);
+        let measured = reader.and_then(|(pack, model)| model.confusions.as_ref().map(|file| (pack, file)));
+        let confusions = match measured {
+            Some((pack, file)) => read_confusions(&pack.path(file)?)?,
+            None => Confusions::default(),
+        };
+        Ok(Self {
+            confusions,
+            reader: reader.map(|(pack, model)| Reader::load(pack, model, runtime)).transpose()?,
+            colour: colour.map(|(pack, model)| ColourModel::load(pack, model, runtime)).transpose()?,
+        })
+    }
+
+    /// Reads one plate of a picture; `rows` when it is known.
     pub fn read(
         &mut self,
         picture: &Frame,
-        corners: Option<Quad>,
+        place: Place,
         rows: Option<Rows>,
         times: &mut StageTimes,
     ) -> anyhow::Result<CropReading> {
-        let all = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32).quad();
-        let known = if corners.is_some() { Known::Corners } else { Known::Crop };
-        self.read_area(picture.into(), &PlateArea { quad: corners.unwrap_or(all), known, rows }, times)
+        let all = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
+        let (quad, known) = match place {
+            Place::Whole => (all.quad(), Known::Crop),
+            Place::Box(rect) => (rect.quad(), Known::Box),
+            Place::Corners(quad) => (quad, Known::Corners),
+        };
+        self.read_area(picture.into(), &PlateArea { quad, known, rows }, times)
     }
 
     pub(crate) fn read_area(
@@ -67,20 +101,40 @@ impl CropReader {
         area: &PlateArea,
         times: &mut StageTimes,
     ) -> anyhow::Result<CropReading> {
-        let quality = self.reader.prepare(frame, area, times);
-        let (evidence, heads) = self.reader.read(frame, area, times)?;
-        let legible = heads.legible.is_none_or(|share| share >= LEGIBLE);
-        let colours = match (&mut self.colour, heads.colours) {
-            (_, Some(colours)) => colours,
-            (Some(model), None) => model.tell(frame, area, times)?,
-            (None, None) => Vec::new(),
+        let mut reading = match &mut self.reader {
+            Some(reader) => read_text(reader, frame, area, times)?,
+            None => CropReading::default(),
         };
-        let rejected = (!legible).then_some(RejectReason::Blurred);
-        Ok(CropReading { evidence: legible.then_some(evidence), colours, quality, rejected })
+        if let Some(model) = &mut self.colour {
+            reading.colours = model.tell(frame, area, times)?;
+        }
+        Ok(reading)
+    }
+
+    /// The reader's own errors as its pack tells them, or those that every reader makes.
+    pub fn confusions(&self) -> &Confusions {
+        &self.confusions
     }
 
     /// Lines that a plate is taken to have.
     pub(crate) fn rows(&self, area: &PlateArea) -> Rows {
-        self.reader.rows(area)
+        self.reader.as_ref().map_or(area.rows.unwrap_or_default(), |reader| reader.rows(area))
     }
+}
+
+fn read_text(
+    reader: &mut Reader,
+    frame: Pixels<'_>,
+    area: &PlateArea,
+    times: &mut StageTimes,
+) -> anyhow::Result<CropReading> {
+    let quality = reader.prepare(frame, area, times);
+    let (evidence, heads) = reader.read(frame, area, times)?;
+    let legible = heads.legible.is_none_or(|share| share >= LEGIBLE);
+    Ok(CropReading {
+        evidence: legible.then_some(evidence),
+        colours: heads.colours.unwrap_or_default(),
+        quality,
+        rejected: (!legible).then_some(RejectReason::Blurred),
+    })
 }

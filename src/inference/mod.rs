@@ -5,6 +5,7 @@
 //! `runtime` and `network`; without the feature `onnx` these say that there is no ONNX Runtime, and the rest still
 //! builds and tests.
 
+mod bench;
 mod colour;
 mod crops;
 mod decode;
@@ -15,6 +16,8 @@ mod picture;
 mod plates;
 mod reader;
 mod runtime;
+pub mod still;
 
-pub use crops::{CropReader, CropReading};
+pub use bench::Solo;
+pub use crops::{CropReader, CropReading, Place};
 pub use plates::PlateReader;

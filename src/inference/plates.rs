@@ -39,6 +39,7 @@ impl PlateReader {
         let library = inference.library.as_ref().map(|path| base.join(path));
         let runtime = Runtime::find(library.as_deref(), inference.threads)?;
         let (pack, model) = packs.model(Task::PlateDetect).with_context(|| packs.lacks(Task::PlateDetect))?;
+        packs.model(Task::PlateOcr).with_context(|| packs.lacks(Task::PlateOcr))?;
         let detector = Detector::load(pack, model, &runtime, plates.detection_threshold)?;
         Ok(Self { detector, crops: CropReader::load(&packs, &runtime)?, min_width_px: plates.min_width_px })
     }
@@ -65,9 +66,9 @@ impl PlateReader {
         Ok(FrameObservation { camera, seq: frame.seq, at: frame.at, size, plates, timing })
     }
 
-    /// The reader alone, for pictures whose plates are known.
-    pub fn crops(&mut self) -> &mut CropReader {
-        &mut self.crops
+    /// What reads the plates that were found.
+    pub fn crops(&self) -> &CropReader {
+        &self.crops
     }
 
     fn look_at(

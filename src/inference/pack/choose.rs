@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::manifest::{ManifestError, Model};
 use super::{Pack, PackFolders, Task};
+use crate::config::Plates;
 
 /// Opened packs in the order in which they are asked.
 #[derive(Clone, Debug)]
@@ -13,6 +14,11 @@ impl Chosen {
     /// Opens packs by name or folder; relative folders are relative to `base`.
     pub fn open(names: &[String], folders: &PackFolders, base: &Path) -> Result<Self, ManifestError> {
         names.iter().map(|name| super::open(name, folders, base)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// One pack.
+    pub(crate) fn only(pack: Pack) -> Self {
+        Self(vec![pack])
     }
 
     /// The packs.
@@ -31,4 +37,27 @@ impl Chosen {
         let (names, task) = (names.join("`, `"), task.word());
         format!("no model for `{task}` in `{names}`; name a pack that has one in `plates.packs` or with --pack")
     }
+}
+
+/// Puts packs that were given on the command line before those of the settings.
+///
+/// Those of the settings stay only when the given ones lack a model for a `needed` task. Folders that were given are
+/// relative to the working folder and become absolute; `base` is the folder of the settings file.
+pub fn prefer(plates: &mut Plates, given: &[String], base: &Path, needed: &[Task]) -> Result<(), ManifestError> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    let folders = PackFolders::new(&plates.pack_folders, base);
+    let here = std::env::current_dir().unwrap_or_default();
+    let packs: Vec<Pack> = given.iter().map(|name| super::open(name, &folders, &here)).collect::<Result<_, _>>()?;
+    let chosen = Chosen(packs);
+    let complete = needed.iter().all(|&task| chosen.model(task).is_some());
+    let named = |name: &String| !name.contains('/') && super::open(name, &folders, Path::new("")).is_ok();
+    let absolute = |name: &String| if named(name) { name.clone() } else { here.join(name).display().to_string() };
+    let mut names: Vec<String> = given.iter().map(absolute).collect();
+    if !complete {
+        names.append(&mut plates.packs);
+    }
+    plates.packs = names;
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! documented in `docs/packs.md`.
 
 mod choose;
+mod confusions;
 mod find;
 mod manifest;
 mod onnx;
@@ -13,7 +14,8 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use choose::Chosen;
+pub use choose::{Chosen, prefer};
+pub(crate) use confusions::read as read_confusions;
 pub use find::{PackFolders, SHIPPED, packs_in};
 pub use manifest::{Golden, Manifest, ManifestError, Model, OtherModel};
 pub use spec::*;

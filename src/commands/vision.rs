@@ -1,0 +1,50 @@
+//! What the commands that look at pictures share: settings, packs, the region's grammar.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cli::Global;
+use crate::config::{self, Config, Loaded};
+use crate::domain::plate::grammar::Grammar;
+use crate::inference::pack::{self, PackFolders, Task};
+
+/// Settings and the folder that their paths are relative to.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What the settings file says, or the defaults.
+    pub config: Config,
+    /// Folder of the settings file, or the working folder.
+    pub base: PathBuf,
+}
+
+impl Setup {
+    /// From `--config`, or the defaults.
+    pub fn new(global: &Global) -> anyhow::Result<Self> {
+        let Loaded { config, base, .. } = config::load_or_default(global.config.as_deref())?;
+        Ok(Self { config, base })
+    }
+
+    /// Puts the packs of `--pack` in the place of those of the settings, as far as they serve the tasks.
+    pub fn prefer(mut self, packs: &[String], needed: &[Task]) -> anyhow::Result<Self> {
+        pack::prefer(&mut self.config.plates, packs, &self.base, needed)?;
+        Ok(self)
+    }
+
+    /// Where packs are looked up by name.
+    pub fn folders(&self) -> PackFolders {
+        PackFolders::new(&self.config.plates.pack_folders, &self.base)
+    }
+
+    /// The grammar of `plates.region`: a region's word, or a file.
+    pub fn grammar(&self) -> anyhow::Result<Grammar> {
+        let region = &self.config.plates.region;
+        if let Some(grammar) = Grammar::built_in(region) {
+            return Ok(grammar);
+        }
+        let path = self.base.join(region);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("`plates.region` is no known region, and no file `{}`", path.display()))?;
+        Grammar::parse(&text).with_context(|| format!("grammar `{}`", path.display()))
+    }
+}

@@ -1,0 +1,68 @@
+//! A picture file as a frame: JPEG, PNG or BMP, turned upright as its EXIF data says.
+
+use std::path::Path;
+
+use anyhow::Context;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+
+use crate::domain::Uptime;
+use crate::domain::frame::Frame;
+
+/// Longest side that is read; larger than any camera's picture.
+const LONGEST: u32 = 16_384;
+/// Most memory that decoding may take.
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Reads a picture; errors name the file.
+pub fn picture(path: &Path) -> anyhow::Result<Frame> {
+    decode(path).with_context(|| format!("picture `{}`", path.display()))
+}
+
+fn decode(path: &Path) -> anyhow::Result<Frame> {
+    anyhow::ensure!(!path.is_dir(), "is a folder; name the pictures in it");
+    let mut reader =
+        ImageReader::open(path).context("cannot be read")?.with_guessed_format().context("cannot be read")?;
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(LONGEST), Some(LONGEST));
+    limits.max_alloc = Some(MOST_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().context("is no JPEG, PNG or BMP that can be read")?;
+    let orientation = decoder.orientation().context("is damaged")?;
+    let mut image = DynamicImage::from_decoder(decoder).context("is damaged or too large")?;
+    image.apply_orientation(orientation);
+    let pixels = image.into_rgb8();
+    let (width, height) = pixels.dimensions();
+    let mut bgr = pixels.into_raw();
+    bgr.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+    Frame::new(0, Uptime::ZERO, width, height, bgr).context("has no pixels")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_come_blue_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("red.png");
+        image::RgbImage::from_pixel(3, 2, image::Rgb([250, 20, 10])).save(&path).unwrap();
+        let frame = picture(&path).unwrap();
+        assert_eq!((frame.width, frame.height, frame.pixel(2, 1)), (3, 2, [10, 20, 250]));
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused_with_the_name_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("notes.jpg");
+        std::fs::write(&text, "no picture at all").unwrap();
+        let whole = folder.path().join("whole.png");
+        image::RgbImage::new(64, 64).save(&whole).unwrap();
+        let cut = folder.path().join("cut.png");
+        let bytes = std::fs::read(&whole).unwrap();
+        std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+        for path in [text, cut, folder.path().join("none.jpg"), folder.path().to_owned()] {
+            let words = format!("{:#}", picture(&path).unwrap_err());
+            assert!(words.contains(&path.display().to_string()), "{words}");
+        }
+    }
+}
