@@ -35,8 +35,25 @@ pub struct Global {
 /// The commands, a file each in `commands/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the service: watch the cameras and tell the platform.
+    Run(commands::run::Args),
+    /// Show the whole way of the data with a drawn clip and a broker in the process.
+    #[cfg(feature = "broker")]
+    Demo(commands::demo::Args),
+    /// Play a recording as if a camera saw it, and print what would be told.
+    Replay(commands::replay::Args),
+    /// Show how the running service is.
+    Status(commands::status::Args),
+    /// Follow events, or look at those that wait for the broker.
+    Events(commands::events::Args),
+    /// Show who is here, and who was.
+    Visits(commands::visits::Args),
     /// Check settings, or print the defaults.
     Config(commands::config::Args),
     /// The list of who may be recognised: import, export, list, show, remove, match.
     Members(commands::members::Args),
+    /// Find and read the plates of picture files.
+    Read(commands::read::Args),
+    /// Packs of models: list, verify, measure.
+    Models(commands::models::Args),
 }

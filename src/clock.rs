@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::domain::Uptime;
+use crate::domain::time::{Moment, Stamp};
 
 pub use crate::domain::time::TimeQuality;
 
@@ -50,4 +51,73 @@ impl Clock {
             Self::Replay { start } => start.checked_add(at).unwrap_or(Timestamp::MAX),
         }
     }
+}
+
+/// This run of the program, as another run can relate to it.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    id: String,
+    /// Milliseconds from the start of the operating system to the start of the process.
+    offset_ms: u64,
+    run: String,
+    replay: bool,
+}
+
+impl Boot {
+    /// Of this machine; call it at the start of the process, together with [`Clock::system`].
+    pub fn system() -> Self {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let since_boot = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from);
+        let offset_ms = since_boot.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        // A process begins at one instant of one boot only.
+        let run = format!("{}{:x}", id.chars().take(8).collect::<String>(), offset_ms);
+        Self { id, offset_ms, run, replay: false }
+    }
+
+    /// Of a replay: the same for every run.
+    pub fn replay() -> Self {
+        Self { id: "replay".to_owned(), offset_ms: 0, run: String::new(), replay: true }
+    }
+
+    /// Which run of the operating system.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Milliseconds since the operating system started, at an uptime of the process.
+    pub fn ms_at(&self, uptime: Uptime) -> u64 {
+        self.offset_ms.saturating_add(u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// An instant that another run can relate to its own.
+    pub fn stamp(&self, at: Moment) -> Stamp {
+        Stamp { boot_id: self.id.clone(), boot_ms: self.ms_at(at.uptime), wall: at.wall, quality: self.quality() }
+    }
+
+    /// A name that no other run on this spool has; in a replay that of the spool.
+    pub fn run_name(&self, epoch: &str) -> String {
+        if self.run.is_empty() { epoch.to_owned() } else { format!("{epoch}-{}", self.run) }
+    }
+
+    /// How far the wall clock can be trusted at this moment.
+    pub fn quality(&self) -> TimeQuality {
+        if !self.replay && kernel_is_synchronised() { TimeQuality::Synced } else { TimeQuality::Unsynced }
+    }
+
+    /// May the hour of the day be acted upon? In a replay it is what the user said.
+    pub fn is_trusted(&self) -> bool {
+        self.replay || self.quality() != TimeQuality::Unsynced
+    }
+}
+
+/// Does a time server discipline the kernel's clock (adjtimex(2))?
+#[expect(unsafe_code, reason = "no safe wrapper of adjtimex exists among our crates; it only fills the struct")]
+fn kernel_is_synchronised() -> bool {
+    // SAFETY: zero is a valid value of every field, and `modes = 0` asks without changing anything.
+    let state = unsafe {
+        let mut ask: nix::libc::timex = std::mem::zeroed();
+        nix::libc::adjtimex(&raw mut ask)
+    };
+    // TIME_ERROR, 5, says "not synchronised"; -1 that the call failed.
+    (0..5).contains(&state)
 }

@@ -6,7 +6,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the only module that talks to people")]
 
 pub mod config;
+#[cfg(feature = "broker")]
+pub mod demo;
+pub mod events;
 pub mod members;
+pub mod models;
+pub mod read;
+pub mod replay;
+pub mod run;
+pub mod status;
+mod vision;
+pub mod visits;
 
 use crate::cli::{Cli, Command};
 
@@ -33,7 +43,16 @@ pub enum Exit {
 /// Runs what was typed.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
+        Command::Run(args) => run::run(args, &cli.global),
+        #[cfg(feature = "broker")]
+        Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Replay(args) => replay::run(args, &cli.global),
+        Command::Status(args) => status::run(args, &cli.global),
+        Command::Events(args) => events::run(args, &cli.global),
+        Command::Visits(args) => visits::run(args, &cli.global),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Members(args) => members::run(args, &cli.global),
+        Command::Read(args) => read::run(args, &cli.global),
+        Command::Models(args) => models::run(args, &cli.global),
     }
 }

@@ -1,0 +1,122 @@
+//! The member list as recognition uses it: an index in memory, the members themselves in the database.
+//!
+//! The index holds the plates of members with the `plate` consent, and nothing else. Whether such a member may be
+//! matched *now* (validity, lease, weekly windows) is asked for each match, so that a lease that runs out is effective
+//! at once, without a rebuild.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::domain::member::{Member, NotMatched};
+use crate::domain::plate::list::PlateList;
+use crate::domain::visit::{MemberFacts, Standing};
+use crate::store::members::{Filter, MemberStore, Seen};
+
+/// The list, and who stands behind a plate.
+pub struct Directory {
+    store: MemberStore,
+    zone: TimeZone,
+    seen: Seen,
+    list: Arc<PlateList>,
+}
+
+/// Who a listed plate belongs to at this moment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// One member.
+    One(Box<Member>),
+    /// Several members share the plate; which of them came cannot be told.
+    Several(usize),
+    /// Nobody who may be matched now.
+    Nobody(NotMatched),
+}
+
+impl Directory {
+    /// Reads the whole list once.
+    pub fn new(store: MemberStore, zone: TimeZone) -> anyhow::Result<Self> {
+        let mut directory = Self { store, zone, seen: Seen::default(), list: Arc::default() };
+        directory.store.changed(&mut directory.seen)?;
+        directory.rebuild()?;
+        Ok(directory)
+    }
+
+    /// The listed plates.
+    pub fn list(&self) -> &Arc<PlateList> {
+        &self.list
+    }
+
+    /// Raised with every change of the list.
+    pub fn revision(&self) -> u64 {
+        self.seen.revision
+    }
+
+    /// Takes up changes that another process made; true when there were any. Costs microseconds when there are none.
+    pub fn refresh(&mut self) -> anyhow::Result<bool> {
+        let changed = self.store.changed(&mut self.seen)?;
+        if changed {
+            self.rebuild()?;
+            tracing::info!(revision = self.seen.revision, plates = self.list.len(), "Member list taken up.");
+        }
+        Ok(changed)
+    }
+
+    fn rebuild(&mut self) -> anyhow::Result<()> {
+        let mut plates = Vec::new();
+        self.store
+            .each(&Filter::default(), |id, member| {
+                if member.consents.plate {
+                    plates.extend(member.plates.into_iter().map(|plate| (plate, id)));
+                }
+                Ok::<_, anyhow::Error>(())
+            })
+            .context("cannot read the member list")?;
+        let (list, left_out) = PlateList::build(plates);
+        if left_out > 0 {
+            tracing::warn!(left_out, "Plates of the member list are too long to be matched.");
+        }
+        self.list = Arc::new(list);
+        Ok(())
+    }
+
+    /// Who the plate belongs to now.
+    pub fn owner(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
+        let mut refused = NotMatched::NoConsent;
+        let mut matchable = Vec::new();
+        for member in self.store.with_plate(plate)? {
+            match member.plate_matchable(now, self.local(now)) {
+                Ok(()) => matchable.push(member),
+                Err(why) => refused = why,
+            }
+        }
+        let count = matchable.len();
+        Ok(match matchable.pop() {
+            Some(member) if count == 1 => Owner::One(Box::new(member)),
+            Some(_) => Owner::Several(count),
+            None => Owner::Nobody(refused),
+        })
+    }
+
+    /// How the list has a member with an open visit now; `None` when its visit must not go on.
+    ///
+    /// A weekly window that closes keeps a new visit from beginning, it does not end one.
+    pub fn standing(&self, member_ref: &str, now: Timestamp) -> anyhow::Result<Option<Standing>> {
+        let Some(member) = self.store.get(member_ref)? else { return Ok(None) };
+        Ok(match member.plate_matchable(now, self.local(now)) {
+            Ok(()) | Err(NotMatched::OutsideWindow) => {
+                Some(Standing { facts: MemberFacts::from(&member), plates: member.plates })
+            }
+            Err(_) => None,
+        })
+    }
+
+    /// Day of the week, 1 = Monday, and minute of the day at the site.
+    fn local(&self, now: Timestamp) -> (u8, u16) {
+        let local = now.to_zoned(self.zone.clone());
+        let day = u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or(1);
+        let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap_or(0);
+        (day, minute)
+    }
+}

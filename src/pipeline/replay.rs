@@ -1,0 +1,186 @@
+//! A recording instead of a camera: the same rules, frame by frame, on the clip's own time.
+//!
+//! Same clip, same settings, same members: the same events, byte for byte. Nothing is written to disk. After the last
+//! frame the clock runs on until every visit has ended.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use super::members::Directory;
+use super::rules::{Rules, RulesStatus, compose_drops, time_zone};
+use super::watch::Matching;
+use crate::camera::{self, FrameSource};
+use crate::clock::{Boot, Clock};
+use crate::config::Config;
+use crate::domain::Uptime;
+use crate::domain::observation::StageTimes;
+use crate::domain::plate::known::Calibration;
+use crate::inference::PlateReader;
+use crate::store::members::MemberStore;
+use crate::store::spool::{Limits, RowKey, Spool, StoredEvent};
+
+/// Name of the spool in memory; it stands in the events' ids.
+const EPOCH: &str = "replay";
+/// Steps in which the clock runs on after the last frame.
+const STEP: Duration = Duration::from_secs(1);
+
+/// What a replay needs.
+pub struct Replay {
+    camera: String,
+    pause: Duration,
+    reader: PlateReader,
+    rules: Rules,
+    longest: Duration,
+    now: Uptime,
+    ticked: Uptime,
+}
+
+/// Where a replay stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Time in the clip.
+    pub at: Uptime,
+    /// Frames that were looked at.
+    pub analysed: u64,
+    /// What the last frame cost.
+    pub timing: StageTimes,
+}
+
+impl Replay {
+    /// Loads packs and members; `camera` names the camera whose settings hold, the only one when absent.
+    pub fn new(
+        config: &Config,
+        base: &Path,
+        camera: Option<&str>,
+        members: MemberStore,
+        start: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let camera = choose(config, camera)?;
+        let (clock, boot) = (Clock::Replay { start }, Boot::replay());
+        let reader = PlateReader::load(&config.plates, &config.inference, base)?;
+        let compose = compose_drops(config, clock.clone(), boot.clone());
+        let spool = Spool::in_memory(EPOCH, Limits::from(&config.outbox), compose)?;
+        let directory = Directory::new(members, time_zone(config)?)?;
+        let matching = Matching {
+            calibration: Calibration::default(),
+            false_accept_rate: config.plates.false_accept_rate,
+            min_frames: config.plates.min_frames,
+        };
+        let interpreter = super::interpreter(config, base, &reader)?;
+        let rules = Rules::new(config, clock, boot, directory, spool, &interpreter, matching)?;
+        let visits = &config.visits;
+        let longest = visits.absent_after + visits.exit_grace + visits.dwell_gap + config.plates.track_lost_after;
+        Ok(Self {
+            camera: camera.id.clone(),
+            pause: Duration::from_secs_f32(1.0 / camera.analysis_fps.max(0.01)),
+            reader,
+            rules,
+            longest: longest + Duration::from_secs(10),
+            now: Uptime::ZERO,
+            ticked: Uptime::ZERO,
+        })
+    }
+
+    /// Plays one clip after what was played before; events are handed out as they are accepted.
+    pub fn play(
+        &mut self,
+        clip: &mut dyn FrameSource,
+        events: &mut dyn FnMut(&StoredEvent) -> anyhow::Result<()>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<u64> {
+        let (start, mut due, mut analysed) = (self.now, Uptime::ZERO, 0);
+        while let Some(grabbed) = clip.grab()? {
+            self.pass(start + grabbed.at, events)?;
+            if grabbed.at < due {
+                continue;
+            }
+            // Half a frame of slack keeps an even rhythm when the rate divides the clip's.
+            due = grabbed.at + self.pause.mul_f32(0.9);
+            let mut frame = clip.picture()?.to_frame(grabbed)?;
+            frame.at = start + grabbed.at;
+            let settled = self.rules.settled(&self.camera);
+            let at = frame.at;
+            let mut wanted = |rect: &_| !settled.iter().any(|each| each.covers(rect, at));
+            let seen = self.reader.observe_with(&self.camera, &frame, &mut wanted)?;
+            analysed += 1;
+            let timing = seen.timing;
+            let accepted = self.rules.frame(seen)?;
+            self.hand_out(&accepted, events)?;
+            progress(Progress { at: grabbed.at, analysed, timing });
+        }
+        if analysed == 0 {
+            bail!("the clip holds no picture");
+        }
+        Ok(analysed)
+    }
+
+    /// Lets the clock run on until every visit has ended.
+    pub fn finish(
+        &mut self,
+        events: &mut dyn FnMut(&StoredEvent) -> anyhow::Result<()>,
+    ) -> anyhow::Result<RulesStatus> {
+        let end = self.now + self.longest;
+        while !self.rules.is_quiet() && self.now < end {
+            let next = self.now + STEP;
+            self.pass(next, events)?;
+        }
+        Ok(self.rules.status())
+    }
+
+    /// Lets the clock run to `at`, with a tick for each second on the way.
+    fn pass(&mut self, at: Uptime, events: &mut dyn FnMut(&StoredEvent) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        while self.ticked + STEP <= at {
+            self.ticked += STEP;
+            let accepted = self.rules.tick(self.ticked)?;
+            self.hand_out(&accepted, events)?;
+        }
+        self.now = self.now.max(at);
+        Ok(())
+    }
+
+    /// Nobody fetches events from a spool in memory: they are done with once they were handed out.
+    fn hand_out(
+        &mut self,
+        accepted: &[StoredEvent],
+        events: &mut dyn FnMut(&StoredEvent) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for event in accepted {
+            events(event)?;
+        }
+        let keys: Vec<RowKey> =
+            accepted.iter().map(|event| RowKey { generation: 0, seq: event.identity.seq }).collect();
+        self.rules.acknowledged(&keys)?;
+        Ok(())
+    }
+}
+
+/// When a clip began: as said, or when its file was last written, which for a recording is when it ended or was copied.
+pub fn start_of(clip: &Path, said: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+    if let Some(start) = said {
+        return Ok(start);
+    }
+    let meta = std::fs::metadata(clip).with_context(|| format!("no clip at `{}`", clip.display()))?;
+    let written = meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+    Ok(written.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// Opens a clip with words that name it.
+pub fn open(clip: &Path) -> anyhow::Result<Box<dyn FrameSource>> {
+    camera::open_clip(clip).with_context(|| format!("cannot replay `{}`", clip.display()))
+}
+
+fn choose<'a>(config: &'a Config, wanted: Option<&str>) -> anyhow::Result<&'a crate::config::Camera> {
+    let ids = || config.cameras.iter().map(|camera| camera.id.as_str()).collect::<Vec<_>>().join(", ");
+    match (wanted, config.cameras.as_slice()) {
+        (None, [only]) => Ok(only),
+        (_, []) => bail!("the settings have no camera; add a `[[camera]]` whose role and zones the clip is to have"),
+        (None, _) => bail!("the settings have several cameras; choose one with `--camera`: {}", ids()),
+        (Some(id), cameras) => cameras
+            .iter()
+            .find(|camera| camera.id == id)
+            .with_context(|| format!("the settings have no camera `{id}`; they have {}", ids())),
+    }
+}

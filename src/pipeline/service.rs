@@ -1,0 +1,305 @@
+//! The service: cameras, inference, rules and delivery on threads of their own, until it is told to stop.
+//!
+//! ```text
+//! camera threads → slots (newest wins) → inference thread → bounded channel → rules thread → spool → publisher
+//! ```
+//!
+//! When the channel to the rules is full, inference waits, and frames are lost in the slots, counted, never events.
+//! A thread that dies ends the process with an error, so that the supervisor starts it anew. It stops in order:
+//! cameras, inference, rules, delivery.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use sd_notify::NotifyState;
+use tokio::sync::{Notify, watch};
+use tracing::{error, info, warn};
+
+use super::control::{self, Answer, Asked, Question};
+use super::delivery::{Acknowledgements, Delivery};
+use super::members::Directory;
+use super::rules::{Rules, compose_drops, time_zone};
+use super::watch::{Matching, Settled};
+use crate::camera::{Cameras, CamerasView, Slots};
+use crate::clock::{Boot, Clock};
+use crate::config::Config;
+use crate::domain::observation::FrameObservation;
+use crate::domain::plate::known::Calibration;
+use crate::inference::PlateReader;
+use crate::mqtt::Status;
+use crate::store::members::{self, MemberStore};
+use crate::store::spool::{Limits, Spool, StoredEvent};
+
+/// Observations that may wait for the rules.
+const WAITING: usize = 8;
+/// Longest time without a tick of the rules.
+const TICK: Duration = Duration::from_millis(500);
+/// Time for the last events to be acknowledged and the platform to be told that the box goes.
+const DELIVERY_STOPS_IN: Duration = Duration::from_secs(3);
+/// Pause between two complaints about the same thing.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// What the rules thread is told.
+pub enum Message {
+    /// A frame was looked at.
+    Frame(FrameObservation),
+    /// Somebody asks.
+    Asked(Asked),
+}
+
+/// Plates that need no reading for a while, by camera; written by the rules, read by inference.
+type Attention = Arc<Mutex<HashMap<String, Vec<Settled>>>>;
+
+/// Runs until `stop` is raised, or a thread dies.
+///
+/// # Errors
+/// What kept it from starting, or which thread died.
+pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let (clock, boot) = (Clock::system(), Boot::system());
+    let reader = PlateReader::load(&config.plates, &config.inference, base)?;
+    let mut rules = rules(config, base, &clock, &boot, &reader)?;
+    let (to_rules, inbox) = sync_channel(WAITING);
+    let attention = Attention::default();
+    let done = Arc::new(AtomicBool::new(false));
+
+    let (delivery, acknowledgements) = Delivery::start(config, rules.spool())?;
+    let cameras = Cameras::start(&config.cameras, base, &clock)?;
+    let view = cameras.view();
+    let control = control::serve(&config.storage.control_socket, to_rules.clone())?;
+    let inference = spawn("inference", {
+        let (slots, names) = (Arc::clone(view.slots()), names(config));
+        let (attention, to_rules) = (Arc::clone(&attention), to_rules.clone());
+        move || infer(reader, &slots, &names, &attention, &to_rules)
+    })?;
+    let judge = spawn("rules", {
+        let (done, view) = (Arc::clone(&done), view.clone());
+        let (waker, mqtt) = (delivery.waker(), delivery.status_watch());
+        let desk = Desk { rules, acknowledgements, view, attention, waker, mqtt, clock, tails: control.tails() };
+        move || desk.run(&inbox, &done)
+    })?;
+    drop(to_rules);
+    info!(cameras = config.cameras.len(), "Started.");
+    notify(NotifyState::Ready);
+
+    let ended = wait(stop, &delivery, &[("inference", &inference), ("rules", &judge)]);
+    notify(NotifyState::Stopping);
+    info!("Stopping: cameras.");
+    cameras.stop();
+    info!("Stopping: inference.");
+    let inferred = join("inference", inference);
+    control.stop();
+    info!("Stopping: rules.");
+    done.store(true, Ordering::Release);
+    let judged = join("rules", judge);
+    info!("Stopping: delivery.");
+    delivery.stop(DELIVERY_STOPS_IN);
+    ended.and(inferred).and(judged)
+}
+
+fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &PlateReader) -> anyhow::Result<Rules> {
+    let folder = base.join(&config.storage.folder);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder `{}` (`storage.folder`)", folder.display()))?;
+    let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
+    let directory = Directory::new(store, time_zone(config)?)?;
+    let compose = compose_drops(config, clock.clone(), boot.clone());
+    let mut spool = Spool::open(&folder, Limits::from(&config.outbox), compose)?;
+    if let Some(aside) = spool.take_set_aside() {
+        error!(why = aside.why, path = %aside.path.display(), "The spool was damaged and set aside; a new one began.");
+    }
+    let matching = Matching {
+        calibration: Calibration::default(),
+        false_accept_rate: config.plates.false_accept_rate,
+        min_frames: config.plates.min_frames,
+    };
+    let interpreter = super::interpreter(config, base, reader)?;
+    Rules::new(config, clock.clone(), boot.clone(), directory, spool, &interpreter, matching)
+}
+
+fn names(config: &Config) -> Vec<String> {
+    config.cameras.iter().map(|camera| camera.id.clone()).collect()
+}
+
+/// The inference thread: owns the networks, serves the cameras in turn.
+fn infer(
+    mut reader: PlateReader,
+    slots: &Slots,
+    names: &[String],
+    attention: &Attention,
+    to_rules: &SyncSender<Message>,
+) -> anyhow::Result<()> {
+    while !slots.finished() {
+        let Some((camera, frame)) = slots.take(Duration::from_millis(250)) else { continue };
+        let name = &names[camera];
+        let settled = attention.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
+        let mut wanted = |rect: &_| !settled.iter().any(|each| each.covers(rect, frame.at));
+        let seen = reader.observe_with(name, &frame, &mut wanted);
+        let seen = seen.with_context(|| format!("a frame of camera `{name}` could not be looked at"))?;
+        if to_rules.send(Message::Frame(seen)).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The rules thread.
+struct Desk {
+    rules: Rules,
+    view: CamerasView,
+    attention: Attention,
+    acknowledgements: Acknowledgements,
+    waker: Arc<Notify>,
+    mqtt: watch::Receiver<Status>,
+    clock: Clock,
+    tails: control::Tails,
+}
+
+impl Desk {
+    fn run(mut self, inbox: &Receiver<Message>, done: &AtomicBool) -> anyhow::Result<()> {
+        let mut ticked = Instant::now();
+        let mut complained: Option<Instant> = None;
+        loop {
+            let result = match inbox.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return self.last_words(),
+            };
+            let result = result.and(self.acknowledge());
+            let result = if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                notify(NotifyState::Watchdog);
+                result.and(self.tick())
+            } else {
+                result
+            };
+            if let Err(error) = result
+                && complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY)
+            {
+                complained = Some(Instant::now());
+                error!("{error:#}");
+            }
+            if done.load(Ordering::Acquire) {
+                return self.drain(inbox);
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> anyhow::Result<()> {
+        match message {
+            Message::Frame(frame) => {
+                let camera = frame.camera.clone();
+                let events = self.rules.frame(frame);
+                let settled = self.rules.settled(&camera);
+                self.attention.lock().unwrap_or_else(PoisonError::into_inner).insert(camera, settled);
+                self.told(&events?);
+            }
+            Message::Asked(asked) => {
+                let answer = self.answer(&asked.question);
+                asked.answer(answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> anyhow::Result<()> {
+        let now = self.clock.uptime();
+        self.rules.cameras(now, &self.view.reports());
+        let events = self.rules.tick(now)?;
+        self.told(&events);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self) -> anyhow::Result<()> {
+        self.acknowledgements.apply(self.rules.spool())?;
+        Ok(())
+    }
+
+    fn told(&self, events: &[StoredEvent]) {
+        if events.is_empty() {
+            return;
+        }
+        self.waker.notify_one();
+        for event in events {
+            info!(kind = event.kind, id = event.identity.id, "Accepted.");
+            self.tails.send(&event.payload);
+        }
+    }
+
+    fn answer(&mut self, question: &Question) -> Answer {
+        match question {
+            Question::Status => Ok(serde_json::json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "uptime_s": self.clock.uptime().as_secs(),
+                "recognition": self.rules.status(),
+                "cameras": self.view.reports(),
+                "outbox": control::outbox_state(self.rules.spool()),
+                "mqtt": *self.mqtt.borrow(),
+            })),
+            Question::Outbox { limit } => control::outbox(self.rules.spool(), *limit),
+            Question::Explain { id } => control::explain(self.rules.spool(), id),
+            Question::Visits { limit } => control::visits(self.rules.spool(), *limit),
+        }
+    }
+
+    /// Takes what still waits, so that nothing that was seen is forgotten, then saves the visits.
+    fn drain(mut self, inbox: &Receiver<Message>) -> anyhow::Result<()> {
+        while let Ok(message) = inbox.try_recv() {
+            self.take(message)?;
+        }
+        self.last_words()
+    }
+
+    fn last_words(&mut self) -> anyhow::Result<()> {
+        let events = self.rules.tick(self.clock.uptime())?;
+        self.told(&events);
+        Ok(())
+    }
+}
+
+fn wait(
+    stop: &AtomicBool,
+    delivery: &Delivery,
+    threads: &[(&str, &JoinHandle<anyhow::Result<()>>)],
+) -> anyhow::Result<()> {
+    while !stop.load(Ordering::Acquire) {
+        if !delivery.is_alive() {
+            bail!("the delivery thread ended");
+        }
+        if let Some((name, _)) = threads.iter().find(|(_, thread)| thread.is_finished()) {
+            warn!(thread = name, "A thread ended before it was told to.");
+            bail!("the {name} thread ended");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).with_context(|| format!("cannot start {name}"))
+}
+
+fn join(name: &str, thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    match thread.join() {
+        Ok(result) => result.with_context(|| format!("the {name} thread failed")),
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+            Err(anyhow!("the {name} thread panicked: {}", words.unwrap_or("no words")))
+        }
+    }
+}
+
+/// Tells systemd, when it asked to be told.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!(%error, "The supervisor could not be told.");
+    }
+}
