@@ -56,11 +56,20 @@ impl Stamp {
         if self.boot_id == earlier.boot_id {
             return Uptime::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms));
         }
-        let trusted = |stamp: &Self| stamp.quality != TimeQuality::Unsynced;
-        if !trusted(self) || !trusted(earlier) {
+        if !self.is_trusted() || !earlier.is_trusted() {
             return Uptime::ZERO;
         }
         Uptime::try_from(self.wall.duration_since(earlier.wall)).unwrap_or(Uptime::ZERO)
+    }
+
+    /// Could the wall time be trusted?
+    pub fn is_trusted(&self) -> bool {
+        self.quality != TimeQuality::Unsynced
+    }
+
+    /// Is the time since `earlier` unknown only until this boot's clock is synchronised?
+    pub fn may_repair(&self, earlier: &Self) -> bool {
+        self.boot_id != earlier.boot_id && earlier.is_trusted() && !self.is_trusted()
     }
 }
 

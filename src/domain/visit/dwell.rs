@@ -79,11 +79,11 @@ impl Stay {
         Bounds { min_ms, max_ms: (end - self.before.unwrap_or(self.first)).max(min_ms) }
     }
 
-    /// The same on a time line whose zero lies `by` later.
-    pub fn shift(&mut self, by: Tick) {
-        self.first += by;
-        self.last += by;
-        self.before = self.before.map(|at| at + by);
-        self.after = self.after.map(|at| at + by);
+    /// The same with every instant moved.
+    pub fn retime(&mut self, moved: &dyn Fn(Tick) -> Tick) {
+        self.first = moved(self.first);
+        self.last = moved(self.last);
+        self.before = self.before.map(moved);
+        self.after = self.after.map(moved);
     }
 }

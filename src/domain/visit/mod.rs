@@ -15,6 +15,7 @@ mod dwell;
 mod input;
 mod rules;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 pub mod zones;
@@ -114,10 +115,16 @@ impl VisitBook {
     pub fn restore(&mut self, saved: Vec<SavedVisit>, uptime: Uptime, stamp: &Stamp) {
         self.blind_until = tick(uptime) + WARM_UP.min(self.rules.absent_after);
         for SavedVisit { mut visit, uptime_ms, stamp: then } in saved {
-            let saved_at = tick(uptime).saturating_sub(tick(stamp.since(&then)));
-            visit.shift(saved_at.saturating_sub(uptime_ms));
+            visit.take_up(uptime_ms, tick(uptime), stamp, &then);
             self.visits.insert(visit.visit_id.clone(), visit);
         }
+    }
+
+    /// The wall clock can be trusted: visits that were restored before it could get back the time without power. Cheap,
+    /// and nothing the second time, so that it may be called with every tick. Needs no commit: until the next save the
+    /// same comes out again.
+    pub fn clock_is_right(&mut self, now: Moment) {
+        self.visits.values_mut().for_each(|visit| visit.repair(now));
     }
 
     /// What follows from the inputs, in their order, and from the time that has passed. Changes nothing.

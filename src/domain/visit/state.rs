@@ -1,16 +1,15 @@
 //! One open visit: what of it is kept, and how it is told.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Overview;
-use super::dwell::{Bounds, Stay};
+use super::dwell::Stay;
 use super::input::{MemberFacts, Sighting, TrackKey};
 use super::rules::{Tick, VisitRules, tick};
+use super::telling::moment_of;
 use crate::domain::Uptime;
-use crate::domain::event::{
-    Arrival, ClosedBy, Departure, Dwell, Evidence, Modality, Subject, Vehicle, ZoneRef, ZoneTime,
-};
+use crate::domain::event::{ClosedBy, Evidence, Modality, Vehicle, ZoneRef};
 use crate::domain::site::CameraRole;
 use crate::domain::time::{Moment, Stamp};
 
@@ -25,6 +24,17 @@ pub struct Visit {
     pub(super) zones: Vec<ZoneTotal>,
     /// When it was last handed out to be saved.
     pub(super) saved: Tick,
+    /// The first time without power of unknown length, which counts as none until the clock is right.
+    #[serde(default)]
+    unaged: Option<Gap>,
+}
+
+/// Where time is missing on the time line: instants up to `at` were longer ago than it says.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+struct Gap {
+    at: Tick,
+    /// What the trusted wall clock showed then.
+    wall: Timestamp,
 }
 
 /// How a visit began: what its `arrival` told.
@@ -161,11 +171,11 @@ impl Carrier {
         }
     }
 
-    fn shift(&mut self, by: Tick) {
-        self.last += by;
-        self.leaving = self.leaving.map(|at| at + by);
-        self.stays.iter_mut().for_each(|stay| stay.shift(by));
-        self.spots.iter_mut().for_each(|spot| spot.at += by);
+    fn retime(&mut self, moved: &dyn Fn(Tick) -> Tick) {
+        self.last = moved(self.last);
+        self.leaving = self.leaving.map(moved);
+        self.stays.iter_mut().for_each(|stay| stay.retime(moved));
+        self.spots.iter_mut().for_each(|spot| spot.at = moved(spot.at));
     }
 }
 
@@ -204,7 +214,7 @@ impl Visit {
         }
     }
 
-    fn last_camera(&self) -> &str {
+    pub(super) fn last_camera(&self) -> &str {
         let latest = self.carriers.iter().max_by_key(|carrier| carrier.last);
         latest.map_or(&self.began.sure.camera, |carrier| &carrier.camera)
     }
@@ -219,6 +229,7 @@ impl Visit {
             carriers: Vec::new(),
             zones: Vec::new(),
             saved: Tick::MIN,
+            unaged: None,
         }
     }
 
@@ -290,11 +301,29 @@ impl Visit {
         }
     }
 
-    /// The same on a time line whose zero lies `by` later.
-    pub(super) fn shift(&mut self, by: Tick) {
-        self.began.at += by;
-        self.saved += by;
-        self.carriers.iter_mut().for_each(|carrier| carrier.shift(by));
+    /// Takes the visit up on the time line of another process: it was saved `away` before `now`.
+    pub(super) fn take_up(&mut self, saved: Tick, now: Tick, stamp: &Stamp, then: &Stamp) {
+        let at = now.saturating_sub(tick(stamp.since(then)));
+        let by = at.saturating_sub(saved);
+        self.retime(&|instant| instant.saturating_add(by));
+        self.saved = self.saved.saturating_add(by);
+        self.unaged = self.unaged.take().map(|gap| Gap { at: gap.at.saturating_add(by), ..gap });
+        if stamp.may_repair(then) {
+            self.unaged.get_or_insert(Gap { at, wall: then.wall });
+        }
+    }
+
+    /// The wall clock can be trusted again: a gap of unknown length gets its length.
+    pub(super) fn repair(&mut self, now: Moment) {
+        let Some(gap) = self.unaged.take() else { return };
+        let true_age = now.wall.duration_since(gap.wall).as_millis();
+        let missing = Tick::try_from(true_age).unwrap_or(0).saturating_sub(tick(now.uptime) - gap.at).max(0);
+        self.retime(&|instant| if instant <= gap.at { instant.saturating_sub(missing) } else { instant });
+    }
+
+    fn retime(&mut self, moved: &dyn Fn(Tick) -> Tick) {
+        self.began.at = moved(self.began.at);
+        self.carriers.iter_mut().for_each(|carrier| carrier.retime(moved));
     }
 
     /// The member lost the `dwell` consent: what was measured is forgotten.
@@ -304,84 +333,6 @@ impl Visit {
             carrier.stays.clear();
             carrier.spots.clear();
         }
-    }
-
-    fn subject(&self, sure: &Sure, camera: &str, rules: &VisitRules) -> Subject {
-        Subject {
-            visit_id: self.visit_id.clone(),
-            member_ref: self.member.member_ref.clone(),
-            tier: self.member.tier.clone(),
-            list: self.member.list.clone(),
-            organisation: self.member.organisation.clone(),
-            external_ids: self.member.external_ids.clone(),
-            modality: self.modality,
-            camera: camera.to_owned(),
-            confidence: sure.confidence,
-            vehicle: sure.vehicle.clone().filter(|_| rules.plate_in_events),
-            evidence: sure.evidence.clone(),
-        }
-    }
-
-    /// What the visit's first event says.
-    pub(super) fn arrival(&self, sighting: &Sighting, rules: &VisitRules, now: Moment) -> Arrival {
-        Arrival {
-            subject: self.subject(&self.began.sure, &self.began.sure.camera, rules),
-            zone: sighting.whereabouts.zone().cloned(),
-            direction: sighting.direction,
-            arrived_at: wall_of(self.began.at, now),
-        }
-    }
-
-    /// What is told of a stay; `checkpoint` is absent when it ended.
-    pub(super) fn dwell(
-        &self,
-        by: &Sure,
-        stay: &Stay,
-        told: (u32, Option<u32>, Bounds),
-        rules: &VisitRules,
-        now: Moment,
-    ) -> Dwell {
-        let (number, checkpoint, bounds) = told;
-        Dwell {
-            subject: self.subject(by, &stay.camera, rules),
-            zone: stay.zone.clone(),
-            stay: number,
-            checkpoint,
-            ended: checkpoint.is_none(),
-            seconds_min: seconds(bounds.min_ms),
-            seconds_max: seconds(bounds.max_ms),
-            entered_at: wall_of(stay.first, now),
-            seen_at: wall_of(stay.last, now),
-        }
-    }
-
-    /// What the visit's last event says.
-    pub(super) fn departure(&self, closed_by: ClosedBy, rules: &VisitRules, now: Moment) -> Departure {
-        let arrived_at = wall_of(self.began.at, now);
-        if closed_by == ClosedBy::Withdrawn {
-            // Nothing that was not told before: see docs/decisions/visits.md.
-            let subject = self.subject(&self.began.sure, &self.began.sure.camera, rules);
-            return Departure { subject, closed_by, arrived_at, last_seen_at: None, seconds: None, zones: Vec::new() };
-        }
-        let last = self.last_seen();
-        let sure = self.carriers.iter().map(|carrier| &carrier.best);
-        let best = sure.max_by(|a, b| a.confidence.total_cmp(&b.confidence)).unwrap_or(&self.began.sure);
-        Departure {
-            subject: self.subject(best, self.last_camera(), rules),
-            closed_by,
-            arrived_at,
-            last_seen_at: Some(wall_of(last, now)),
-            seconds: Some(seconds(last - self.began.at)),
-            zones: self.zones.iter().filter(|total| total.stays > 0).map(ZoneTotal::told).collect(),
-        }
-    }
-}
-
-impl ZoneTotal {
-    fn told(&self) -> ZoneTime {
-        let Self { camera, zone, stays, min_ms, max_ms, .. } = self;
-        let (seconds_min, seconds_max) = (seconds(*min_ms), seconds(*max_ms));
-        ZoneTime { camera: camera.clone(), zone: zone.clone(), stays: *stays, seconds_min, seconds_max }
     }
 }
 
@@ -394,21 +345,6 @@ fn comes_back(sighting: &Sighting) -> bool {
         CameraRole::Entrance => sighting.direction == Some(Approaching),
         CameraRole::Exit => false,
     }
-}
-
-/// Wall time of an instant by the clock as it is now, so that a corrected clock corrects what is told.
-fn wall_of(at: Tick, now: Moment) -> Timestamp {
-    let ago = SignedDuration::from_millis(tick(now.uptime) - at);
-    now.wall.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// An instant by both clocks; the uptime of one before the process started is zero.
-pub(super) fn moment_of(at: Tick, now: Moment) -> Moment {
-    Moment::new(Uptime::from_millis(u64::try_from(at).unwrap_or(0)), wall_of(at, now))
-}
-
-fn seconds(ms: Tick) -> f64 {
-    ms.max(0) as f64 / 1e3
 }
 
 /// An open visit as it is kept on disk.

@@ -69,6 +69,35 @@ fn a_reboot_with_a_trusted_clock_is_counted_by_it_and_without_by_none() {
 }
 
 #[test]
+fn a_clock_that_comes_right_after_the_reboot_gives_the_lost_time_back() {
+    let mut site = Site::new();
+    site.sight("m1", "lot", 1, zone("a"));
+    site.watch(&key("lot", 1), zone("a").as_ref(), 100.0);
+    let wall = site.present().moment.wall;
+    let visits = saved(&site, &stamp("one", 1100.0, wall, TimeQuality::Synced));
+    // 90 s later, twice, the box starts with a clock that shows 1970.
+    let mut first = Site { wall: Timestamp::UNIX_EPOCH, ..Site::new() };
+    first.book.restore(visits, uptime(0.0), &stamp("two", 0.0, Timestamp::UNIX_EPOCH, TimeQuality::Unsynced));
+    first.now = 10.0;
+    first.sight("m1", "lot", 1, zone("a"));
+    let visits = saved(&first, &stamp("two", 10.0, Timestamp::UNIX_EPOCH, TimeQuality::Unsynced));
+    let mut second = Site { wall: Timestamp::UNIX_EPOCH, ..Site::new() };
+    second.book.restore(visits, uptime(0.0), &stamp("three", 0.0, Timestamp::UNIX_EPOCH, TimeQuality::Unsynced));
+    second.now = 10.0;
+    second.sight("m1", "lot", 1, zone("a"));
+    second.now = 20.0;
+    second.wall = wall + SignedDuration::from_secs(90 + 10 + 90);
+    second.book.clock_is_right(second.present().moment);
+    second.book.clock_is_right(second.present().moment);
+    second.sight("m1", "exit", 1, None);
+    second.wait(100.0);
+    // 100 s before, 90 s without power, 10 s, 90 s without power, 20 s.
+    assert_eq!(second.of_kind("departure")[0]["seconds"], 310.0);
+    assert_eq!(second.of_kind("departure")[0]["arrived_at"], "2026-03-01T08:00:00.000Z");
+    assert_eq!(second.of_kind("dwell")[0]["seconds_min"], 300.0);
+}
+
+#[test]
 fn a_clock_step_during_a_visit_changes_no_duration() {
     let hour = SignedDuration::from_hours(1);
     for step in [hour, -hour, hour * 24 * 400, -hour * 24 * 400] {
