@@ -48,6 +48,8 @@ pub enum Command {
     Events(commands::events::Args),
     /// Show who is here, and who was.
     Visits(commands::visits::Args),
+    /// Cameras: list them, try them, take a picture.
+    Camera(commands::camera::Args),
     /// Check settings, or print the defaults.
     Config(commands::config::Args),
     /// The list of who may be recognised: import, export, list, show, remove, match.

@@ -9,6 +9,7 @@ pub mod credentials;
 mod gate;
 pub mod health;
 mod images;
+pub mod probe;
 pub mod process;
 #[cfg(feature = "opencv")]
 mod rtsp_answer;

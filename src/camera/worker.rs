@@ -161,9 +161,10 @@ impl StopSignal {
 }
 
 /// Opens a camera's source anew.
-type Opener = Box<dyn Fn() -> Result<Box<dyn FrameSource>> + Send>;
+pub(super) type Opener = Box<dyn Fn() -> Result<Box<dyn FrameSource>> + Send>;
 
-fn opener(camera: &Camera, base: &Path) -> Result<Opener> {
+/// Reads the settings of a source; what comes back opens it, with its credentials as they are then.
+pub(super) fn opener(camera: &Camera, base: &Path) -> Result<Opener> {
     let spec = SourceSpec::parse(&camera.source, base)?;
     let file = camera.credentials_file.as_ref().map(|file| base.join(file));
     let timeout = camera.stall_after.max(SHORTEST_TIMEOUT);

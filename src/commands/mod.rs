@@ -5,6 +5,7 @@
 // Printing is what these files are for.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the only module that talks to people")]
 
+pub mod camera;
 pub mod config;
 #[cfg(feature = "broker")]
 pub mod demo;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args, &cli.global),
         Command::Events(args) => events::run(args, &cli.global),
         Command::Visits(args) => visits::run(args, &cli.global),
+        Command::Camera(args) => camera::run(args, &cli.global),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Members(args) => members::run(args, &cli.global),
         Command::Read(args) => read::run(args, &cli.global),
