@@ -147,3 +147,38 @@ fn a_camera_that_is_absent_at_the_start_is_found_when_it_comes() {
     assert_eq!(reports[0].reconnects_last_hour, 0, "the first opening is no reconnect");
     cameras.stop();
 }
+
+/// Processor time of this process so far.
+fn cpu_seconds() -> f64 {
+    let line = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = line.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: f64 = [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    // USER_HZ is 100 on every Linux that this runs on.
+    ticks / 100.0
+}
+
+#[test]
+#[ignore = "a measurement of half a minute: cargo test --release --test camera_rtsp idle -- --ignored --nocapture"]
+fn an_idle_camera_of_1080p15_costs_less_than_fifteen_hundredths_of_a_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("camera.mp4");
+    // A still scene with the noise of a sensor, 4 Mbit/s as cameras send it.
+    let scene = "smptehdbars=size=1920x1080:rate=15,noise=alls=6:allf=t";
+    let input = ["-f", "lavfi", "-i", scene, "-t", "8"];
+    let output = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-b:v", "4M", "-maxrate", "4M"];
+    let output = [&output[..], &["-bufsize", "4M", "-g", "30", "-pix_fmt", "yuv420p"]].concat();
+    if !rtsp_available() || !support::make_clip(&path, &input, &output) {
+        return;
+    }
+    let server = serve(&folder, &[]);
+    let (cameras, view) = start(&[camera("gate", &server.url)], folder.path());
+    until(&view, "it settles", |reports| reports[0].frames >= 60);
+    let (cpu, begun, before) = (cpu_seconds(), Instant::now(), view.reports()[0].clone());
+    let after = until(&view, "twenty seconds", |_| begun.elapsed() >= Duration::from_secs(20)).remove(0);
+    let share = (cpu_seconds() - cpu) / begun.elapsed().as_secs_f64();
+    let frames = after.frames - before.frames;
+    let offered = after.offered - before.offered;
+    println!("{:.1} % of a core, {frames} frames, {offered} offered, {:?}", share * 100.0, after.picture);
+    assert!(frames > 200 && share < 0.15, "{:.1} % of a core for {frames} frames", share * 100.0);
+    cameras.stop();
+}

@@ -59,7 +59,8 @@ fn meaning(code: u16, has_credentials: bool) -> String {
 fn status(mut stream: TcpStream, url: &str, timeout: Duration) -> Option<u16> {
     stream.set_read_timeout(Some(timeout)).ok()?;
     stream.set_write_timeout(Some(timeout)).ok()?;
-    write!(stream, "DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n").ok()?;
+    let question = format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n");
+    stream.write_all(question.as_bytes()).ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
     line.strip_prefix("RTSP/1.")?.split_whitespace().nth(1)?.parse().ok()
@@ -108,10 +109,14 @@ mod tests {
         let url = format!("rtsp://{}/cam", listener.local_addr().unwrap());
         let camera = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = [0; 512];
-            let length = stream.read(&mut asked).unwrap();
+            let mut asked = String::new();
+            while !asked.ends_with("\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                asked.push(char::from(byte[0]));
+            }
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8_lossy(&asked[..length]).into_owned()
+            asked
         });
         let words = why_refused(&url, has_credentials, SOON);
         assert!(camera.join().unwrap().starts_with(&format!("DESCRIBE {url} RTSP/1.0\r\n")));
