@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::{Camera, Config};
+use crate::inference::pack::{self, Task};
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::pipeline::control::{self, Question};
 use crate::pipeline::{bundled, service};
@@ -87,9 +88,7 @@ fn settings(args: &Args, folder: &Path, port: u16) -> anyhow::Result<Config> {
         motion_gate: false,
         ..Camera::default()
     }];
-    if !args.packs.is_empty() {
-        config.plates.packs.clone_from(&args.packs);
-    }
+    pack::prefer(&mut config.plates, &args.packs, folder, &[Task::PlateDetect, Task::PlateOcr])?;
     // Short times, so that a visitor sees the end of a visit.
     config.visits.absent_after = Duration::from_secs(4);
     config.visits.dwell_gap = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::{self, Config};
+use crate::inference::pack::{self, Task};
 use crate::pipeline::replay::{self, Replay};
 use crate::pipeline::rules::{RulesStatus, time_zone};
 use crate::store::members::{self, ImportOptions, MemberStore};
@@ -39,9 +40,7 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let loaded = config::load_or_default(global.config.as_deref())?;
     let (mut config, base) = (loaded.config, loaded.base);
-    if !args.packs.is_empty() {
-        config.plates.packs = args.packs.iter().map(|pack| from_here(pack)).collect();
-    }
+    pack::prefer(&mut config.plates, &args.packs, &base, &[Task::PlateDetect, Task::PlateOcr])?;
     let start = replay::start_of(&args.clips[0], args.start)?;
     let members = open_members(&config, &base, args.members.as_deref(), start)?;
     let mut replay = Replay::new(&config, &base, args.camera.as_deref(), members, start)?;
@@ -61,15 +60,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         told.summary(&status);
     }
     Ok(Exit::Ok)
-}
-
-/// A folder that was typed is meant from where it was typed, not from the settings' folder.
-fn from_here(pack: &str) -> String {
-    let path = Path::new(pack);
-    match std::path::absolute(path) {
-        Ok(absolute) if path.is_dir() => absolute.to_string_lossy().into_owned(),
-        _ => pack.to_owned(),
-    }
 }
 
 /// The members of a file, or those of the box.

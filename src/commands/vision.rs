@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 use crate::cli::Global;
 use crate::config::{self, Config, Loaded};
 use crate::domain::plate::grammar::Grammar;
 use crate::inference::pack::{self, PackFolders, Task};
+use crate::pipeline;
 
 /// Settings and the folder that their paths are relative to.
 #[derive(Clone, Debug)]
@@ -38,13 +37,6 @@ impl Setup {
 
     /// The grammar of `plates.region`: a region's word, or a file.
     pub fn grammar(&self) -> anyhow::Result<Grammar> {
-        let region = &self.config.plates.region;
-        if let Some(grammar) = Grammar::built_in(region) {
-            return Ok(grammar);
-        }
-        let path = self.base.join(region);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("`plates.region` is no known region, and no file `{}`", path.display()))?;
-        Grammar::parse(&text).with_context(|| format!("grammar `{}`", path.display()))
+        pipeline::grammar(&self.config.plates.region, &self.base)
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::super::Exit;
 use super::super::vision::Setup;
 use super::labels::{self, Label, Picture};
+use super::plate_match;
 use super::score::{Outcome, Scores};
 use super::stages::Stages;
 use crate::domain::frame::Frame;
@@ -19,6 +20,7 @@ use crate::domain::geometry::Rect;
 use crate::domain::observation::{FrameObservation, PlateObservation, StageTimes};
 use crate::domain::plate::PlateColour;
 use crate::domain::plate::confusion::Confusions;
+use crate::domain::plate::evaluation::Sample;
 use crate::domain::plate::evidence::Evidence;
 use crate::domain::plate::reading::{Interpreter, Pool};
 use crate::inference::pack;
@@ -39,14 +41,20 @@ pub struct Args {
     /// Pack, by name or folder; repeatable.
     #[arg(long, value_name = "NAME|DIR")]
     pack: Vec<String>,
+    /// Seed of the random lists of `plate-match`.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "the words of the command line; tasks for faces join them")]
 enum Task {
     /// Plates are found in whole pictures and read.
     PlateRead,
     /// Plates are cut out by their labels, or the pictures are ready crops, and read.
     PlateOcr,
+    /// The same crops against a list: how many members are told from strangers, by three ways to match.
+    PlateMatch,
 }
 
 impl Task {
@@ -54,7 +62,7 @@ impl Task {
     fn needed(self) -> &'static [pack::Task] {
         match self {
             Self::PlateRead => &[pack::Task::PlateDetect, pack::Task::PlateOcr],
-            Self::PlateOcr => &[pack::Task::PlateOcr],
+            Self::PlateOcr | Self::PlateMatch => &[pack::Task::PlateOcr],
         }
     }
 }
@@ -78,6 +86,7 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
     let mut eyes = Eyes::open(args.task, &setup)?;
     let mut interpreter = Interpreter::new(setup.grammar()?, eyes.confusions());
     let (mut scores, mut stages, mut refused) = (Scores::default(), Stages::default(), 0);
+    let mut samples = Vec::new();
     let bar = progress(pictures.len() as u64);
     for picture in &pictures {
         bar.inc(1);
@@ -85,7 +94,11 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
             Ok((seen, times)) => {
                 times.into_iter().for_each(|times| stages.add(times));
                 for (label, seen) in picture.plates.iter().zip(seen) {
-                    scores.add(label, &outcome(seen, &mut interpreter));
+                    if args.task == Task::PlateMatch {
+                        samples.push(sample(label, &seen, &mut interpreter));
+                    } else {
+                        scores.add(label, &outcome(seen, &mut interpreter));
+                    }
                 }
             }
             Err(error) => {
@@ -95,12 +108,16 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
         }
     }
     bar.finish_and_clear();
-    let detects = args.task == Task::PlateRead;
-    let mut told = scores.json(detects);
+    let mut told = match args.task {
+        Task::PlateMatch => plate_match::curves(&samples, args.seed),
+        task => scores.json(task == Task::PlateRead),
+    };
     told.insert("refused".to_owned(), json!(refused));
     told.insert("ms".to_owned(), stages.json());
     if as_json {
         println!("{}", serde_json::to_string_pretty(&told)?)
+    } else if args.task == Task::PlateMatch {
+        plate_match::tell(&told)
     } else {
         tell(&told)
     }
@@ -125,7 +142,9 @@ impl Eyes {
         let (config, base) = (&setup.config, &setup.base);
         Ok(match task {
             Task::PlateRead => Self::Frames(Box::new(PlateReader::load(&config.plates, &config.inference, base)?)),
-            Task::PlateOcr => Self::Crops(Box::new(CropReader::open(&config.plates, &config.inference, base)?)),
+            Task::PlateOcr | Task::PlateMatch => {
+                Self::Crops(Box::new(CropReader::open(&config.plates, &config.inference, base)?))
+            }
         })
     }
 
@@ -194,6 +213,14 @@ fn outcome(seen: Seen, interpreter: &mut Interpreter) -> Outcome {
     pool.add(interpreter, &evidence, &seen.colours);
     let text = pool.reading().map(|reading| reading.text).unwrap_or_default();
     Outcome { found: seen.found, raw: evidence.greedy().text, text, colour }
+}
+
+fn sample(label: &Label, seen: &Seen, interpreter: &mut Interpreter) -> Sample {
+    let mut pool = Pool::default();
+    if let Some(evidence) = &seen.evidence {
+        pool.add(interpreter, evidence, &seen.colours);
+    }
+    Sample { truth: label.plate.clone(), pool }
 }
 
 fn tell(told: &Map<String, Value>) {

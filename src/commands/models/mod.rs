@@ -4,6 +4,7 @@ mod bench;
 mod eval;
 mod labels;
 mod list;
+mod plate_match;
 mod score;
 pub(super) mod stages;
 mod verify;
