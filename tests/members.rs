@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -169,6 +169,28 @@ fn an_exported_list_is_imported_to_the_same_list_in_both_formats() {
         there.told(&["export", again.to_str().unwrap()], OK);
         assert_eq!(fs::read(&out).unwrap(), fs::read(&again).unwrap(), "{name}");
         assert_eq!(here.list(), there.list());
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let here = Site::new();
+    let many: String = (0..20_000).map(|n| format!("m-{n},皖A{n:05}\n")).collect();
+    here.told(&["import", &here.file("list.csv", format!("member_ref,plate\n{many}"))], OK);
+    for words in [["members", "export", "--format", "jsonl"], ["members", "list", "--limit", "0"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_forecourt"))
+            .arg("--config")
+            .arg(here.path("forecourt.toml"))
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(OK), "{said}");
+        assert!(!said.contains("panicked") && !said.contains("pipe"), "{said}");
     }
 }
 

@@ -45,14 +45,22 @@ enum Action {
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let place = Place::of(global)?;
-    match args.action {
+    let outcome = match args.action {
         Action::Import(args) => import::run(args, &place, global.json),
         Action::Export(args) => write::run(args, &place),
         Action::List(args) => look::list(args, &place, global.json),
         Action::Show(args) => look::show(args, &place, global.json),
         Action::Remove(args) => remove::run(args, &place, global.json),
         Action::Match(args) => explain::run(args, &place, global.json),
-    }
+    };
+    // `members export | head` has shown what was asked for.
+    outcome.or_else(|error| if nobody_listens(&error) { Ok(Exit::Ok) } else { Err(error) })
+}
+
+/// Did the reader of our standard output go away?
+fn nobody_listens(error: &anyhow::Error) -> bool {
+    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
 }
 
 /// Where the list is, and what the settings say about it.

@@ -1,5 +1,7 @@
 //! `members list` and `members show`, and how a member looks on a terminal.
 
+use std::io::{BufWriter, Write, stdout};
+
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,7 +10,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::Place;
 use crate::domain::member::{Member, NotMatched};
-use crate::store::members::{Filter, StoreError, object};
+use crate::store::members::{Filter, Format, StoreError, object};
 
 /// What was typed after `members list`.
 #[derive(Debug, clap::Args)]
@@ -41,10 +43,7 @@ pub(super) fn list(args: ListArgs, place: &Place, json: bool) -> anyhow::Result<
     let limit = (args.limit > 0).then_some(args.limit);
     let filter = Filter { tier: args.tier, list: args.list, organisation: args.organisation, limit };
     if json {
-        store.each(&filter, |_, member| {
-            println!("{}", object(&member));
-            Ok::<_, StoreError>(())
-        })?;
+        store.export(&filter, Format::JsonLines, BufWriter::new(stdout().lock()))?;
         return Ok(Exit::Ok);
     }
     let now = Timestamp::now();
@@ -64,7 +63,7 @@ pub(super) fn list(args: ListArgs, place: &Place, json: bool) -> anyhow::Result<
         ]);
         Ok::<_, StoreError>(())
     })?;
-    println!("{table}");
+    writeln!(stdout(), "{table}")?;
     let counts = store.counts()?;
     eprintln!("{shown} of {} members, {} plates, revision {}.", counts.members, counts.plates, counts.revision);
     Ok(Exit::Ok)
@@ -85,9 +84,9 @@ pub(super) fn show(args: ShowArgs, place: &Place, json: bool) -> anyhow::Result<
             let mut shown = object(&member);
             shown["matched_now"] = json!(state.is_ok());
             shown["why_not"] = json!(state.err().map(short));
-            println!("{shown}");
+            writeln!(stdout(), "{shown}")?;
         } else {
-            println!("{}", card(&member, state));
+            writeln!(stdout(), "{}", card(&member, state))?;
         }
     }
     Ok(exit)
