@@ -34,7 +34,11 @@ lint: setup ## formatting and clippy
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
 bench: setup ## what docs/benchmarks.md holds
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench '*'
+
+soak: ## the fault tests of the delivery at full length: broker, network and program are killed again and again
+	tools/setup.sh test
+	FORECOURT_SOAK=1 $(CARGO) test --locked --test delivery -- --nocapture
 
 deny: ## licences, origins and known holes of what is used
 	tools/deny.sh
