@@ -67,7 +67,9 @@ pub(crate) struct Resizer {
     /// Two source rows resampled along x: blue, green, red in 1/2048.
     cache: [Row; 2],
     blended: [Vec<f32>; 3],
-    sums: Vec<f32>,
+    column_spans: Vec<Span>,
+    row_spans: Vec<Span>,
+    sums: Vec<u16>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,8 @@ impl Resizer {
             to.fill(pad);
             self.columns = taps(size.0, placement.width);
             self.rows = taps(size.1, placement.height);
+            self.column_spans = spans(size.0, placement.width);
+            self.row_spans = spans(size.1, placement.height);
             self.blended = std::array::from_fn(|_| vec![0.0; placement.width]);
             self.made_for = Some((size, placement));
         }
@@ -131,17 +135,15 @@ impl Resizer {
     }
 
     fn mean(&mut self, from: Pixels<'_>, to: &mut Tensor, at: Placement) {
-        let (step_x, step_y) = (from.width as f32 / at.width as f32, from.height as f32 / at.height as f32);
-        self.sums.resize(from.width * 3, 0.0);
+        // One value beyond the end, so that the last pixel can be taken four values at a time.
+        self.sums.resize(from.width * 3 + 1, 0);
         for y in 0..at.height {
-            sum_rows(from, y as f32 * step_y, (y + 1) as f32 * step_y, &mut self.sums);
-            for x in 0..at.width {
-                let mean = mean_of_span(&self.sums, x as f32 * step_x, (x + 1) as f32 * step_x, from.width);
-                for (plane, value) in self.blended.iter_mut().zip(mean) {
-                    plane[x] = value;
-                }
+            sum_rows(from, self.row_spans[y], &mut self.sums[..from.width * 3]);
+            let [blue, green, red] = &mut self.blended;
+            let out = blue.iter_mut().zip(green.iter_mut()).zip(red.iter_mut());
+            for (span, ((blue, green), red)) in self.column_spans.iter().zip(out) {
+                [*blue, *green, *red] = mean_of_span(&self.sums, *span);
             }
-            let [blue, green, red] = &self.blended;
             to.put_row(at.top + y, at.left, [blue, green, red]);
         }
     }
@@ -178,29 +180,63 @@ fn blend(to: &mut [f32], above: &[i32], below: &[i32], share: f32) {
     }
 }
 
-/// Mean of the rows between two heights, edge rows by their share.
-fn sum_rows(from: Pixels<'_>, top: f32, bottom: f32, sums: &mut [f32]) {
-    sums.fill(0.0);
-    let height = bottom - top;
-    let last = (bottom.ceil() as usize).min(from.height);
-    for y in top as usize..last {
-        let share = (bottom.min((y + 1) as f32) - top.max(y as f32)) / height;
-        for (sum, &value) in sums.iter_mut().zip(from.row(y)) {
-            *sum += f32::from(value) * share;
+/// Source pixels that fall on an output pixel along one axis.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: f32,
+    to: f32,
+}
+
+fn spans(from: usize, to: usize) -> Vec<Span> {
+    let step = from as f32 / to as f32;
+    let span = |place: usize| Span { from: place as f32 * step, to: ((place + 1) as f32 * step).min(from as f32) };
+    (0..to).map(span).collect()
+}
+
+/// The rows' weights sum to this: 255 times it just fits into 16 bits.
+const WHOLE: f32 = 257.0;
+
+/// Weighted sum of the rows of a span; edge rows count by their share.
+fn sum_rows(from: Pixels<'_>, span: Span, sums: &mut [u16]) {
+    const BLOCK: usize = 96;
+    let reached =
+        |y: usize| (WHOLE * ((y as f32).clamp(span.from, span.to) - span.from) / (span.to - span.from)).round();
+    let rows = span.from as usize..(span.to.ceil() as usize).min(from.height);
+    let weighted: Vec<(&[u8], u16)> = rows.map(|y| (from.row(y), (reached(y + 1) - reached(y)) as u16)).collect();
+    for (place, block) in sums.chunks_mut(BLOCK).enumerate() {
+        let mut held = [0_u16; BLOCK];
+        for &(row, weight) in &weighted {
+            let row = &row[place * BLOCK..place * BLOCK + block.len()];
+            if let Ok(whole) = <&[u8; BLOCK]>::try_from(row) {
+                held.iter_mut().zip(whole).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
+            } else {
+                held.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
+            }
         }
+        block.copy_from_slice(&held[..block.len()]);
     }
 }
 
-fn mean_of_span(sums: &[f32], left: f32, right: f32, width: usize) -> [f32; 3] {
-    let mut mean = [0.0; 3];
-    let last = (right.ceil() as usize).min(width);
-    for x in left as usize..last {
-        let share = right.min((x + 1) as f32) - left.max(x as f32);
-        for (mean, value) in mean.iter_mut().zip(&sums[x * 3..x * 3 + 3]) {
-            *mean += value * share;
+fn mean_of_span(sums: &[u16], span: Span) -> [f32; 3] {
+    let (first, last) = (span.from as usize, (span.to.ceil() as usize).max(span.from as usize + 1) - 1);
+    let head = (first + 1) as f32 - span.from;
+    let tail = span.to - last as f32;
+    let mut mean = [0.0_f32; 4];
+    let mut add = |x: usize, share: f32| {
+        let pixel = &sums[x * 3..x * 3 + 4];
+        for (mean, &value) in mean.iter_mut().zip(pixel) {
+            *mean += f32::from(value) * share;
         }
+    };
+    if first == last {
+        add(first, span.to - span.from);
+    } else {
+        add(first, head);
+        (first + 1..last).for_each(|x| add(x, 1.0));
+        add(last, tail);
     }
-    mean.map(|sum| sum / (right - left))
+    let unit = 1.0 / (WHOLE * (span.to - span.from));
+    [mean[0] * unit, mean[1] * unit, mean[2] * unit]
 }
 
 #[cfg(test)]
@@ -227,6 +263,30 @@ mod tests {
             let mut to = tensor(2, 1);
             Resizer::default().resize(from, &mut to, Fit::Stretch, how, 0.0);
             assert_eq!(values(&to), [5.0, 25.0, 5.0, 25.0, 5.0, 25.0], "{how:?}");
+        }
+    }
+
+    #[test]
+    fn the_mean_of_areas_is_that_of_a_slow_sum() {
+        let (width, height, columns, rows) = (103, 61, 17, 9);
+        let mut random = fastrand::Rng::with_seed(5);
+        let bgr: Vec<u8> = (0..width * height * 3).map(|_| random.u8(..)).collect();
+        let mut to = tensor(columns, rows);
+        let from = Pixels { width, height, bgr: &bgr };
+        Resizer::default().resize(from, &mut to, Fit::Stretch, Resize::Area, 0.0);
+        let overlap = |place: usize, step: f64, pixel: usize| {
+            let (from, to) = (place as f64 * step, (place + 1) as f64 * step);
+            (to.min((pixel + 1) as f64) - from.max(pixel as f64)).max(0.0) / step
+        };
+        let found = values(&to);
+        for (y, x, channel) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x, (x + y) % 3))) {
+            let mut mean = 0.0;
+            for (v, u) in (0..height).flat_map(|v| (0..width).map(move |u| (v, u))) {
+                let share = overlap(y, height as f64 / rows as f64, v) * overlap(x, width as f64 / columns as f64, u);
+                mean += share * f64::from(bgr[(v * width + u) * 3 + channel]);
+            }
+            let value = f64::from(found[(channel * rows + y) * columns + x]);
+            assert!((value - mean).abs() < 1.0, "{x},{y}: {value} for {mean}");
         }
     }
 
