@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing to build, run and test forecourt on Debian 12, and nothing else.
 #
-#   tools/setup.sh build     compiler, OpenCV, ONNX Runtime
+#   tools/setup.sh           compiler, OpenCV, ONNX Runtime
 #   tools/setup.sh test      the same, and the broker, cameras and tools that the tests talk to
 #
 # Debian packages come through apt-get (as root or with sudo); ONNX Runtime comes out of its Python wheel, by version
@@ -89,10 +89,10 @@ with zipfile.ZipFile(glob.glob(wheels + "/*.whl")[0]) as wheel:
 PY
 }
 
-case ${1:-} in
+case ${1:-build} in
   build) packages=$build_packages ;;
   test) packages="$build_packages $test_packages" ;;
-  *) fail "usage: tools/setup.sh build|test" ;;
+  *) fail "usage: tools/setup.sh [build|test]" ;;
 esac
 # shellcheck disable=SC2086
 install_packages $packages

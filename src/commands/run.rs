@@ -19,7 +19,7 @@ pub struct Args {}
 pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
     let path = global.config.as_deref().context("name the settings file with `--config FILE`")?;
     let loaded = config::load(path)?;
-    let findings = config::check(&loaded.config, &loaded.base);
+    let findings = loaded.check_service(true);
     if !findings.is_empty() {
         for finding in &findings {
             eprintln!("{finding}");

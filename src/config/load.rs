@@ -65,14 +65,6 @@ pub fn load_or_default(path: Option<&Path>) -> Result<Loaded, ConfigErrors> {
     Ok(Loaded { config, base, path: None, places: Places::default() })
 }
 
-/// Is everything in order for the service? For settings that did not come from a file.
-pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
-    let mut findings = checks::values(config);
-    findings.extend(checks::service(config));
-    findings.extend(checks::files(config, base));
-    findings
-}
-
 /// Settings from text, with paths as they stand there.
 pub fn from_text(text: &str) -> Result<Config, Vec<Finding>> {
     parse(text).map(|(config, _)| config)

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::domain::site::{CameraRole, ZoneKind};
 pub use finding::{Code, ConfigErrors, Finding};
-pub use load::{Loaded, check, from_text, load, load_or_default};
+pub use load::{Loaded, from_text, load, load_or_default};
 
 /// JSON Schema of the file.
 pub fn schema() -> serde_json::Value {
