@@ -64,7 +64,7 @@ impl Visit {
     pub(super) fn departure(&self, closed_by: ClosedBy, rules: &VisitRules, now: Moment) -> Departure {
         let arrived_at = wall_of(self.began.at, now);
         if closed_by == ClosedBy::Withdrawn {
-            // Nothing that was not told before: see docs/decisions/visits.md.
+            // Nothing that was not told before: see docs/decisions/0007-visits.md.
             let subject = self.subject(&self.began.sure, &self.began.sure.camera, rules);
             return Departure { subject, closed_by, arrived_at, last_seen_at: None, seconds: None, zones: Vec::new() };
         }
