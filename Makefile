@@ -12,7 +12,7 @@ export OPENCV_INCLUDE_PATHS ?= /usr/include/opencv4,/usr/include/$(ARCH)-linux-g
 endif
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to build and run
 	tools/setup.sh build
