@@ -149,6 +149,9 @@ impl Rules {
     /// As [`Rules::frame`].
     pub fn tick(&mut self, at: Uptime) -> anyhow::Result<Vec<StoredEvent>> {
         let now = self.moment(at);
+        if self.boot.is_trusted() {
+            self.book.clock_is_right(now);
+        }
         if self.directory.refresh()? {
             for watch in self.watches.values_mut() {
                 self.pending.extend(watch.list_changed(now, &self.directory, &self.matching)?);
