@@ -276,14 +276,13 @@ impl Track {
     fn cost(&self, expected: &Motion, seen: &Seen) -> f32 {
         let misfit = expected.misfit(&seen.rect);
         let near = misfit.centre <= CENTRE_GATE && misfit.size <= SIZE_GATE;
-        let verdict = self.voice.compare(seen.text.as_deref());
         // The same plate does not hang in two places: when it is read again, it may have moved as it liked.
-        if !near && verdict != Verdict::Same {
+        if !near && !self.voice.says(seen.text.as_deref()) {
             return IMPOSSIBLE;
         }
         let place = (misfit.centre.min(CENTRE_GATE) + misfit.size.min(SIZE_GATE) / 2.0) / 2.0 + misfit.vagueness;
         let overlap = OVERLAP * expected.rect().iou(&seen.rect);
-        let said = match verdict {
+        let said = match self.voice.compare(seen.text.as_deref()) {
             Verdict::Same => return place.min(UNASSIGNED) + overlap + SAMENESS,
             Verdict::Agrees => AGREEMENT,
             Verdict::Unknown => 0.0,

@@ -59,6 +59,11 @@ impl Voice {
         }
     }
 
+    /// Is it the very same string? A cheap part of `compare`.
+    pub fn says(&self, text: Option<&str>) -> bool {
+        text.is_some() && self.leader().or(self.only()) == text
+    }
+
     fn only(&self) -> Option<&str> {
         match self.readings.as_slice() {
             [(text, _)] => Some(text),
