@@ -1,10 +1,14 @@
 //! What was typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::config::{self, ConfigErrors, Loaded};
+
+/// Where a box has its settings.
+pub const INSTALLED: &str = "/etc/forecourt/forecourt.toml";
 
 /// Firmware for an in-store recognition box: cameras in, arrivals, dwell and departures of members out over MQTT.
 #[derive(Debug, Parser)]
@@ -21,7 +25,7 @@ pub struct Cli {
 /// What holds for every command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Global {
-    /// Settings file.
+    /// Settings file; without it `/etc/forecourt/forecourt.toml` when there is one, else the defaults.
     #[arg(long, short, global = true, value_name = "FILE", env = "FORECOURT_CONFIG")]
     pub config: Option<PathBuf>,
     /// Machine-readable output on stdout.
@@ -30,6 +34,18 @@ pub struct Global {
     /// What to log on stderr, such as `info` or `forecourt::mqtt=debug`.
     #[arg(long, global = true, value_name = "FILTER", env = "FORECOURT_LOG")]
     pub log: Option<String>,
+}
+
+impl Global {
+    /// The settings file: the one that was named, else the box's own when there is one.
+    pub fn settings_file(&self) -> Option<&Path> {
+        self.config.as_deref().or_else(|| Some(Path::new(INSTALLED)).filter(|path| path.exists()))
+    }
+
+    /// What it means; the defaults when there is none.
+    pub fn settings(&self) -> Result<Loaded, ConfigErrors> {
+        config::load_or_default(self.settings_file())
+    }
 }
 
 /// The commands, a file each in `commands/`.

@@ -6,11 +6,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Exit;
-use crate::cli::Global;
+use crate::cli::{Global, INSTALLED};
 use crate::config::{self, Config, Finding, document};
-
-/// Where a box has its settings.
-const INSTALLED: &str = "/etc/forecourt/forecourt.toml";
 
 /// What was typed after `config`.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::cli::Global;
 use crate::clock::{Boot, Clock};
-use crate::config::{self, Loaded};
+use crate::config::Loaded;
 use crate::pipeline::control::{self, Answer, Question};
 use crate::pipeline::rules::compose_drops;
 use crate::store::spool::{Limits, Spool};
@@ -43,7 +43,7 @@ enum Action {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let loaded = config::load_or_default(global.config.as_deref())?;
+    let loaded = global.settings()?;
     let socket = loaded.base.join(&loaded.config.storage.control_socket);
     match args.action {
         Action::Tail => tail(&socket, global.json),

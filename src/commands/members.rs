@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `members`.
@@ -73,7 +73,7 @@ struct Place {
 
 impl Place {
     fn of(global: &Global) -> anyhow::Result<Self> {
-        let config = config::load_or_default(global.config.as_deref())?.config;
+        let config = global.settings()?.config;
         let zone = match &config.site.time_zone {
             Some(name) => {
                 TimeZone::get(name).with_context(|| format!("`site.time_zone`: unknown time zone `{name}`"))?

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::inference::pack::{self, Task};
 use crate::pipeline::replay::{self, Replay};
 use crate::pipeline::rules::{RulesStatus, time_zone};
@@ -38,7 +38,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let loaded = config::load_or_default(global.config.as_deref())?;
+    let loaded = global.settings()?;
     let (mut config, base) = (loaded.config, loaded.base);
     pack::prefer(&mut config.plates, &args.packs, &base, &[Task::PlateDetect, Task::PlateOcr])?;
     let start = replay::start_of(&args.clips[0], args.start)?;

@@ -17,7 +17,7 @@ pub struct Args {}
 
 /// Runs it until SIGTERM or SIGINT; a second signal ends it at once.
 pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
-    let path = global.config.as_deref().context("name the settings file with `--config FILE`")?;
+    let path = global.settings_file().context("name the settings file with `--config FILE`")?;
     let loaded = config::load(path)?;
     let findings = loaded.check_service(true);
     if !findings.is_empty() {

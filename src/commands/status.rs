@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::config;
 use crate::pipeline::control::{self, Question};
 
 /// What was typed after `status`.
@@ -14,7 +13,7 @@ pub struct Args {}
 
 /// Runs it.
 pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
-    let loaded = config::load_or_default(global.config.as_deref())?;
+    let loaded = global.settings()?;
     let socket = loaded.base.join(&loaded.config.storage.control_socket);
     let Some(status) = control::question(&socket, &Question::Status)? else {
         eprintln!("No service answers on `{}`; start it with `forecourt run`.", socket.display());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::Global;
-use crate::config::{self, Config, Loaded};
+use crate::config::{Config, Loaded};
 use crate::domain::plate::grammar::Grammar;
 use crate::inference::pack::{self, PackFolders, Task};
 use crate::pipeline;
@@ -20,7 +20,7 @@ pub struct Setup {
 impl Setup {
     /// From `--config`, or the defaults.
     pub fn new(global: &Global) -> anyhow::Result<Self> {
-        let Loaded { config, base, .. } = config::load_or_default(global.config.as_deref())?;
+        let Loaded { config, base, .. } = global.settings()?;
         Ok(Self { config, base })
     }
 

@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::Exit;
 use super::events::{length, local};
 use crate::cli::Global;
-use crate::config;
 use crate::pipeline::control::{self, Question};
 
 /// What was typed after `visits`.
@@ -19,7 +18,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let loaded = config::load_or_default(global.config.as_deref())?;
+    let loaded = global.settings()?;
     let socket = loaded.base.join(&loaded.config.storage.control_socket);
     let visits = match control::question(&socket, &Question::Visits { limit: args.limit })? {
         Some(visits) => visits,

@@ -13,10 +13,7 @@ use serde_json::json;
 use super::Exit;
 use crate::camera::SourceSpec;
 use crate::cli::Global;
-use crate::config::{self, Camera, Loaded};
-
-/// Where a box has its settings.
-const INSTALLED: &str = "/etc/forecourt/forecourt.toml";
+use crate::config::{Camera, Loaded};
 
 /// What was typed after `camera`.
 #[derive(Debug, clap::Args)]
@@ -48,14 +45,7 @@ struct Choice {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let path = global.config.as_deref().or_else(|| Some(Path::new(INSTALLED)).filter(|path| path.exists()));
-    let loaded = match config::load_or_default(path) {
-        Ok(loaded) => loaded,
-        Err(errors) => {
-            eprintln!("{errors}");
-            return Ok(Exit::Config);
-        }
-    };
+    let loaded = global.settings()?;
     match args.action {
         Action::List => list(&loaded, global.json),
         Action::Probe(args) => probe::run(args, &loaded, global.json),
