@@ -1,12 +1,11 @@
 //! Settings of OpenCV and FFmpeg that only the environment of the process can carry.
 //!
 //! A variable that is already set wins, so that a unit file or a technician can decide otherwise.
+//! `OPENCV_FFMPEG_CAPTURE_OPTIONS` is left alone on purpose: without it OpenCV reads RTSP over TCP, and what would
+//! shorten the opening of a stream (`fflags;nobuffer`, a small `probesize`) reaches clips too and cuts their beginning.
 
 /// Name, value.
-const SETTINGS: [(&str, &str); 3] = [
-    // One decoding thread for a stream: with a thread per core FFmpeg holds back as many pictures as there are cores.
-    // Nothing here may shorten probing or buffering: the same options reach clips, which would lose their beginning.
-    ("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|threads;1"),
+const SETTINGS: [(&str, &str); 2] = [
     // AV_LOG_QUIET: a damaged stream would fill the log with lines that name no camera. Ours do.
     ("OPENCV_FFMPEG_LOGLEVEL", "-8"),
     ("OPENCV_LOG_LEVEL", "SILENT"),
