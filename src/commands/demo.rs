@@ -140,7 +140,8 @@ fn watch(
 
 fn is_over(status: &Value) -> bool {
     let played = status["cameras"].as_array().is_some_and(|all| all.iter().all(|each| each["state"] == "ended"));
-    let empty = status["outbox"]["waiting"].as_object().is_some_and(serde_json::Map::is_empty);
+    let waiting = status["outbox"]["waiting"].as_object();
+    let empty = waiting.is_some_and(|classes| classes.values().all(|each| each["count"] == 0));
     let seen = &status["recognition"];
     played && empty && seen["open_visits"] == 0 && seen["vehicles"] == 0
 }

@@ -228,7 +228,7 @@ pub struct Visits {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub dwell_min: Duration,
-    /// How long a vehicle may be out of sight in a zone before its dwell ends.
+    /// How long a vehicle may be out of sight in a zone before its dwell ends; no longer than `absent_after` counts.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub dwell_gap: Duration,

@@ -104,7 +104,8 @@ impl Rules {
             exit_grace: config.visits.exit_grace,
             dwell_marks: config.visits.dwell_marks.clone(),
             dwell_min: config.visits.dwell_min,
-            dwell_gap: config.visits.dwell_gap,
+            // A visit that is over holds no dwell.
+            dwell_gap: config.visits.dwell_gap.min(config.visits.absent_after),
             plate_in_events: config.privacy.plate_in_events,
             save_every: SAVE_EVERY,
         });
@@ -160,7 +161,9 @@ impl Rules {
         } else if at.saturating_sub(self.checked) >= STANDING_EVERY {
             self.check_standing(now)?;
         }
-        self.watches.values_mut().for_each(|watch| self.pending.extend(watch.pass(at)));
+        for watch in self.watches.values_mut() {
+            self.pending.extend(watch.pass(now, &self.directory, &self.matching)?);
+        }
         let mut events = self.commit(now)?;
         events.extend(self.spool.maintain(now.wall, self.boot.quality())?);
         Ok(events)

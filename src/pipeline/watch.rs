@@ -141,15 +141,15 @@ impl Watch {
             self.read(&update, plate, now, directory, matching, &mut inputs)?;
             self.presence(update.track, frame.at, &mut inputs);
         }
-        self.end(frame.at, &mut inputs);
+        self.end(now, directory, matching, &mut inputs)?;
         Ok(inputs)
     }
 
     /// Lets time pass without a frame.
-    pub fn pass(&mut self, at: Uptime) -> Vec<Input> {
+    pub fn pass(&mut self, now: Moment, directory: &Directory, matching: &Matching) -> anyhow::Result<Vec<Input>> {
         let mut inputs = Vec::new();
-        self.end(at, &mut inputs);
-        inputs
+        self.end(now, directory, matching, &mut inputs)?;
+        Ok(inputs)
     }
 
     /// The list changed: plates in the picture may be members' now.
@@ -272,8 +272,19 @@ impl Watch {
         inputs.push(Input::Presence { key: self.key(track), at, zone });
     }
 
-    fn end(&mut self, at: Uptime, inputs: &mut Vec<Input>) {
-        for TrackEnd { track, .. } in self.tracker.expired(at) {
+    fn end(
+        &mut self,
+        now: Moment,
+        directory: &Directory,
+        matching: &Matching,
+        inputs: &mut Vec<Input>,
+    ) -> anyhow::Result<()> {
+        for TrackEnd { track, first_seen, last_seen, .. } in self.tracker.expired(now.uptime) {
+            let Some(followed) = self.tracks.get_mut(&track) else { continue };
+            if let Some(standing) = followed.reading.last_word(against(directory, matching)).cloned() {
+                let seen = Seen { track, at: last_seen, first_seen, direction: None };
+                self.decided(seen, &standing, now, directory, inputs)?;
+            }
             let Some(followed) = self.tracks.remove(&track) else { continue };
             self.counts.vehicles += 1;
             if let Some(reason) = followed.reading.rejected() {
@@ -283,6 +294,7 @@ impl Watch {
                 inputs.push(Input::TrackEnded { key: self.key(track) });
             }
         }
+        Ok(())
     }
 
     fn key(&self, track: TrackId) -> TrackKey {

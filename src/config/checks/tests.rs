@@ -54,7 +54,6 @@ fn each_length_of_time_outside_its_range_is_named() {
     expect(Code::Time, "plates.track_lost_after", |c| c.plates.track_lost_after = Duration::ZERO);
     expect(Code::Time, "visits.dwell_marks[0]", |c| c.visits.dwell_marks = vec![Duration::ZERO]);
     expect(Code::Time, "visits.dwell_marks", |c| c.visits.dwell_marks = vec![HOUR, MINUTE]);
-    expect(Code::Time, "visits.dwell_gap", |c| c.visits.dwell_gap = HOUR);
     expect(Code::Time, "mqtt.keep_alive", |c| c.mqtt.keep_alive = Duration::ZERO);
     expect(Code::Time, "outbox.late_after", |c| c.outbox.late_after = Duration::ZERO);
 }

@@ -15,6 +15,11 @@ use crate::domain::observation::RejectReason;
 
 /// Nats above the threshold at which one frame alone is beyond doubt.
 const BEYOND_DOUBT: f32 = 5.0;
+/// Every look is another chance to err, so early ones must show more: a listed plate that is not the best reading is
+/// taken before this many frames only when its ratio is well above the threshold.
+const PATIENT_FOR: u32 = 8;
+/// How far above, in nats, at the first frame; it falls to nothing along the frames.
+const EARLY_BONUS: f32 = 4.0;
 /// Frames after which a plate that is read surely and not listed is taken for a stranger's.
 const STRANGER_AFTER: u32 = 4;
 /// How sure that reading must be.
@@ -138,7 +143,8 @@ impl TrackReading {
     fn weigh(&self, verdict: Verdict, min_frames: u32) -> Standing {
         let frames = self.pool.frames();
         match verdict {
-            Verdict::Listed(found) if frames >= min_frames || self.beyond_doubt(&found) => Standing::Listed(found),
+            Verdict::Listed(found) if self.beyond_doubt(&found) => Standing::Listed(found),
+            Verdict::Listed(found) if frames >= min_frames && !hasty(&found) => Standing::Listed(found),
             Verdict::Ambiguous(first, second) if frames >= min_frames => Standing::Ambiguous(first, second),
             Verdict::NotListed(..) if frames >= STRANGER_AFTER && self.surely_read() => Standing::Stranger,
             _ => Standing::Open,
@@ -147,6 +153,19 @@ impl TrackReading {
 
     fn beyond_doubt(&self, found: &Match) -> bool {
         found.ratio >= found.threshold + BEYOND_DOUBT && found.differs == 0
+    }
+
+    /// The track is over: whatever suffices by itself counts now, however few frames there were.
+    pub fn last_word(&mut self, against: Against<'_>) -> Option<&Standing> {
+        if self.standing != Standing::Open || self.pool.frames() < against.min_frames {
+            return None;
+        }
+        match known::test(&self.pool, against.list, against.calibration, against.false_accept_rate) {
+            Verdict::Listed(found) => self.standing = Standing::Listed(found),
+            Verdict::Ambiguous(first, second) => self.standing = Standing::Ambiguous(first, second),
+            Verdict::NotListed(..) => return None,
+        }
+        Some(&self.standing)
     }
 
     fn surely_read(&self) -> bool {
@@ -167,6 +186,12 @@ impl TrackReading {
             _ => None,
         }
     }
+}
+
+/// Is it too early to believe it?
+fn hasty(found: &Match) -> bool {
+    let waited = (found.frames as f32 / PATIENT_FOR as f32).min(1.0);
+    found.differs > 0 && found.ratio < found.threshold + EARLY_BONUS * (1.0 - waited)
 }
 
 #[cfg(test)]
@@ -220,6 +245,22 @@ mod tests {
         assert!(!bench.track.wants_reading(Duration::from_millis(1000)));
         assert_eq!(bench.see(1200, &CLEAR), None);
         assert!(!bench.track.wants_reading(Duration::from_millis(3000)));
+    }
+
+    #[test]
+    fn a_plate_that_is_not_the_best_reading_must_wait_or_come_at_the_end_of_its_track() {
+        let unclear = ["皖", "A", "1:0.1,7:0.85", "2", "3", "4", "5"];
+        let mut bench = Bench::new(&["皖A12345"]);
+        assert_eq!((bench.see(0, &unclear), bench.see(100, &unclear)), (None, None));
+        let against = Against {
+            list: &bench.list,
+            revision: 1,
+            calibration: &bench.calibration,
+            false_accept_rate: 0.001,
+            min_frames: 2,
+        };
+        assert!(matches!(bench.track.last_word(against), Some(Standing::Listed(_))));
+        assert_eq!(bench.track.last_word(against), None);
     }
 
     #[test]
