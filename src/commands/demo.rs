@@ -182,7 +182,7 @@ impl Shown {
         let vehicles = status["recognition"]["cameras"]["gate"]["vehicles"].as_u64().unwrap_or(0);
         let members = self.members.len();
         println!();
-        println!("{vehicles} vehicles drove through the picture; {members} of them belong to members:");
+        println!("{vehicles} vehicles were followed through the picture; {members} belong to members:");
         for (member, tier) in &self.members {
             println!("  {member} ({tier})");
         }

@@ -144,7 +144,8 @@ pub fn test(pool: &Pool, list: &PlateList, calibration: &Calibration, false_acce
 /// The listed plates near what was read, best ratio first.
 pub fn matches(pool: &Pool, list: &PlateList, threshold: f32) -> Vec<Match> {
     let ranked = pool.ranked();
-    let Some(&(reading, top, _)) = ranked.first() else { return Vec::new() };
+    let Some(&(first, top, _)) = ranked.first() else { return Vec::new() };
+    let reading = ranked.iter().find(|entry| entry.2).map_or(first, |entry| entry.0);
     let unlisted = ranked.iter().filter(|entry| !list.contains(entry.0)).map(|entry| entry.1);
     let rival = unlisted.fold(top - NO_RIVAL, f32::max);
     let readings = ranked.iter().take(MOST_READINGS);
