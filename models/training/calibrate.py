@@ -20,10 +20,10 @@ def samples(reader, count):
     rng = np.random.default_rng(SEED)
     texts, logits = [], []
     while len(texts) < count:
-        image, text, _, facts = crops.generated(rng)
+        image, quad, plate, facts = crops.plate_in_view(rng)
         if facts["width"] >= 60:
-            texts.append(torch.tensor([CHARSET.index(c) for c in text]))
-            logits.append(torch.from_numpy(reader.of_crop(image)["log_probs"] * reader.temperature))
+            texts.append(torch.tensor([CHARSET.index(c) for c in plate.text]))
+            logits.append(torch.from_numpy(reader.of_picture(image, quad, plate.rows)["log_probs"] * reader.temperature))
     return texts, torch.stack(logits, 1)
 
 

@@ -1,7 +1,7 @@
 """The detector: a picture 3xSxS (letterboxed, 0..1) to plates with four corners and one or two rows, in one pass.
 
 One output cell for every 8x8 px says how plate-like it is, where the plate's centre is, how wide and high it is, and how
-the four corners differ from an upright box; coarser levels see the vehicle around it. About 170 million multiply-adds at 384.
+the four corners differ from an upright box; coarser levels see the vehicle around it. About 176 million multiply-adds at 384.
 """
 import torch
 from torch import nn

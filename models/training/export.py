@@ -1,4 +1,4 @@
-"""From trained states to a pack: `export.py RUN_DETECTOR RUN_READER [--pack DIR] [--side 384] [--int8]`.
+"""From trained states to a pack: `export.py RUN_DETECTOR RUN_READER RUN_REFINER [--pack DIR] [--int8 SCENES]`.
 
 Writes ONNX files (opset 17, averaged weights, one picture at a time) as float and, with `--int8`, as calibrated 8-bit
 versions (per channel, weights and activations), temperature, thresholds and `pack.toml` with the hashes.
@@ -14,21 +14,21 @@ from torch import nn
 
 import detector_net
 import reader_net
-from plates import crops
+import refiner_net
 from plates.kinds import CHARSET, COLOURS
 
 HERE = Path(__file__).resolve().parent
 
 
 class ExportedReader(nn.Module):
-    """Logits, colour logits without "unreadable", and readable/unreadable logits."""
+    """Coarse crop → line → logits, colour logits without "unreadable", and readable/unreadable logits."""
 
-    def __init__(self, net, doubt):
+    def __init__(self, refiner, net, doubt):
         super().__init__()
-        self.net, self.doubt = net, doubt
+        self.cutter, self.net, self.doubt = refiner_net.Cutter(refiner), net, doubt
 
     def forward(self, image):
-        logits, colour = self.net(image)
+        logits, colour = self.net(self.cutter(image))
         seen = colour[:, :-1]
         legible = torch.cat([torch.logsumexp(seen, 1, keepdim=True), colour[:, -1:] - self.doubt], 1)
         return logits, seen, legible
@@ -89,7 +89,7 @@ def sha256(path):
 
 
 def reader_only_scope(node):
-    return not any(part in node.name for part in ("/body/", "/fold/", "/sequence/"))
+    return not any(part in node.name for part in ("/net/body/", "/net/fold/", "/net/sequence/", "/refiner/body/"))
 
 
 def detector_only_scope(node):
@@ -100,25 +100,30 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("detector", type=Path)
     parser.add_argument("reader", type=Path)
+    parser.add_argument("refiner", type=Path)
     parser.add_argument("--pack", type=Path, default=HERE.parent / "packs" / "plate-cn")
     parser.add_argument("--side", type=int, default=384)
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--doubt", type=float, default=1.0, help="log-odds by which 'unreadable' must win")
     parser.add_argument("--score", type=float, default=0.3)
-    parser.add_argument("--int8", nargs=2, metavar=("SCENES", "CROPS"), help="banks to calibrate on")
+    parser.add_argument("--int8", type=Path, metavar="SCENES", help="bank to calibrate on")
     parser.add_argument("--choose", choices=["float", "int8"], default="float")
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default="0.2.0")
     args = parser.parse_args()
     args.pack.mkdir(parents=True, exist_ok=True)
     net, steps = averaged(args.detector, "detector.pt", detector_net.Detector())
     to_onnx(detector_net.Exported(net).eval(), (args.side, args.side), args.pack / "detector.onnx", ["output"])
     net, read_steps = averaged(args.reader, "reader.pt", reader_net.Reader())
-    to_onnx(ExportedReader(net, args.doubt).eval(), (crops.SIZE[1], crops.SIZE[0]), args.pack / "reader.onnx", ["logits", "colour", "legible"])
+    refiner, _ = averaged(args.refiner, "refiner.pt", refiner_net.Refiner())
+    to_onnx(ExportedReader(refiner, net, args.doubt).eval(), (refiner_net.SIZE[1], refiner_net.SIZE[0]), args.pack / "reader.onnx", ["logits", "colour", "legible"])
     if args.int8:
         import cv2
 
-        scenes = [cv2.resize(i, (args.side, args.side), interpolation=cv2.INTER_AREA) for i in calibration(args.int8[0], "scenes-???.npz", 120)]
-        lines = calibration(args.int8[1], "generated-???.npz", 200) + calibration(args.int8[1], "real-???.npz", 200)
+        import train_refiner
+
+        scenes = [cv2.resize(i, (args.side, args.side), interpolation=cv2.INTER_AREA) for i in calibration(args.int8, "scenes-???.npz", 120)]
+        plates = train_refiner.Bank(args.int8, np.random.default_rng(3))
+        lines = [cv2.resize(plates.one()[0], refiner_net.SIZE) for _ in range(400)]
         to_int8(args.pack / "detector.onnx", args.pack / "detector-int8.onnx", scenes, detector_only_scope)
         to_int8(args.pack / "reader.onnx", args.pack / "reader-int8.onnx", lines, reader_only_scope)
     suffix = "-int8" if args.choose == "int8" else ""
@@ -138,7 +143,6 @@ def write_pack(args, detector, reader):
 
 
 def manifest(args, detector, reader, golden_detector="", golden_reader=""):
-    top, bottom = bands()
     return f'''# Mainland China: our own detector and reader. Made by models/training; figures in MODEL_CARD.md.
 format = 1
 name = "plate-cn"
@@ -183,14 +187,15 @@ confusions = "confusions.csv"
 
 [model.input]
 name = "input"
-width = {crops.SIZE[0]}
-height = {crops.SIZE[1]}
+width = {refiner_net.SIZE[0]}
+height = {refiner_net.SIZE[1]}
 layout = "nchw"
 colour = "rgb"
 dtype = "f32"
 mean = 0.0
 std = 255.0
 fit = "stretch"
+resize = "area"
 
 [model.output]
 adaptor = "ctc"
@@ -202,12 +207,10 @@ activation = "logits"
 temperature = {args.temperature}
 
 [model.crop]
-margin = [{crops.MARGIN[0]}, {crops.MARGIN[1]}]
+margin = [{refiner_net.MARGIN[0]}, {refiner_net.MARGIN[1]}]
 
 [model.double_row]
-method = "side-by-side"
-top = [0.0, {top:.3f}]
-bottom = [{bottom:.3f}, 1.0]
+method = "whole"
 
 [model.colour]
 name = "colour"
@@ -219,13 +222,6 @@ name = "legible"
 classes = ["readable", "unreadable"]
 activation = "logits"
 {golden_reader}'''
-
-
-def bands():
-    """Where the rows end and begin as shares of the plate itself; `crops` counts them with the margin."""
-    margin = crops.MARGIN[1]
-    share = lambda v: v * (1 + 2 * margin) - margin
-    return share(crops.TOP[1]), share(crops.BOTTOM[0])
 
 
 if __name__ == "__main__":

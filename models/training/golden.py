@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 
 import runtime
-from plates import crops, kinds, pose, template, vehicles
+from plates import kinds, pose, template, vehicles
 
 SEED = 4711
 
@@ -38,9 +38,7 @@ def write(folder, detector, reader):
     words = [f'\n[[model.golden]]\nimage = "golden-scene.png"\nboxes = [{boxes}]\n', ""]
     for name, image, rows in (("golden-single.png", single, 1), ("golden-double.png", double, 2)):
         save(folder / name, image)
-        h, w = image.shape[:2]
-        quad = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
-        read = reader.of_crop(crops.line(image, quad, rows, margin=(0, 0)))
+        read = reader.of_tight(image)
         words[1] += f'\n[[model.golden]]\nimage = "{name}"\ntext = "{read["text"]}"\ncolour = "{read["colour"]}"\n'
         words[1] += "double_row = true\n" if rows == 2 else ""
     return words

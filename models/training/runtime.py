@@ -13,6 +13,7 @@ import numpy as np
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort  # noqa: E402
 
+import refiner_net  # noqa: E402
 from plates import crops, pose, real  # noqa: E402
 
 PACKS = Path(__file__).resolve().parents[1] / "packs"
@@ -106,8 +107,9 @@ class OurReader:
         names = [o.name for o in self.run.session.get_outputs()]
         self.order = [names.index(n) for n in (output["name"], table["colour"]["name"], table["legible"]["name"])]
 
-    def of_crop(self, crop, rows=1):
-        tensor = (crop.astype(np.float32) / 255).transpose(2, 0, 1)[None]
+    def of_tight(self, image):
+        """A picture that is the plate and no more than a little around it."""
+        tensor = (sized(image).astype(np.float32) / 255).transpose(2, 0, 1)[None]
         out = self.run(tensor)
         logits, colour, legible = (out[i][0] for i in self.order)
         log_probs = log_softmax(logits / self.temperature)
@@ -115,10 +117,23 @@ class OurReader:
         return {"text": text, "colour": self.colours[int(colour.argmax())], "legible": float(np.exp(log_softmax(legible))[0]), "log_probs": log_probs}
 
     def of_picture(self, image, quad, rows):
-        return self.of_crop(crops.line(image, quad, rows))
+        """A plate at four corners; the network finds its rows itself."""
+        return self.of_tight(coarse(image, quad))
 
-    def of_tight(self, image):
-        return self.of_crop(cv2.resize(image, crops.SIZE, interpolation=cv2.INTER_LINEAR))
+
+def sized(image, size=refiner_net.SIZE):
+    if image.shape[1::-1] == size:
+        return image
+    shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def coarse(image, quad):
+    """The crop that the reader takes: the plate with the pack's margin, rectified; the mean where the plate is larger."""
+    grown = pose.grow(quad, *refiner_net.MARGIN)
+    factor = int(np.clip(np.ceil(np.linalg.norm(grown[1] - grown[0]) / refiner_net.SIZE[0]), 1, 4))
+    w, h = refiner_net.SIZE
+    return sized(pose.rectify(image, grown, (w * factor, h * factor)))
 
 
 class LprNet:

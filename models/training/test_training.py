@@ -2,13 +2,14 @@
 import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 import detector_net
-import export
 import reader_net
+import refiner_net
 from plates import crops, kinds, pose, real, scenes, template
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
@@ -76,12 +77,30 @@ def test_both_rows_of_a_double_plate_reach_the_line():
     assert line[16, 40].mean() > 200 and line[16, 120].mean() < 50
 
 
-def test_the_cut_of_two_rows_means_the_same_in_the_manifest():
-    top, bottom = export.bands()
-    quad = np.array([[0, 0], [440, 0], [440, 220], [0, 220]], np.float32)
-    grown = pose.grow(quad, *crops.MARGIN)
-    assert top * 220 == pytest.approx(grown[0, 1] + crops.TOP[1] * (grown[3, 1] - grown[0, 1]), abs=0.01)
-    assert bottom * 220 == pytest.approx(grown[0, 1] + crops.BOTTOM[0] * (grown[3, 1] - grown[0, 1]), abs=0.01)
+class Told(torch.nn.Module):
+    """Stands where the refiner stands and says what it is told."""
+
+    def __init__(self, corners, double):
+        super().__init__()
+        self.answer = torch.tensor(corners)[None], torch.tensor([double])
+
+    def forward(self, image):
+        return self.answer
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_graph_cuts_the_same_line_as_the_generator(rows):
+    image = np.clip(template.draw(kinds.sample(rng(4), "yellow-double"), rng(4), clean=True), 0, 255).astype(np.uint8)
+    picture = np.full((300, 600, 3), 90, np.uint8)
+    picture[40:260, 80:520] = image
+    picture = cv2.GaussianBlur(picture, (0, 0), 5)  # half a pixel of difference must not matter
+    quad = np.array([[80, 40], [520, 40], [520, 260], [80, 260]], np.float32)
+    expected = crops.line(picture, quad, rows).astype(np.float32)
+    cutter = refiner_net.Cutter(Told((quad / [600, 300]).astype(np.float32), 1.0 if rows == 2 else -1.0))
+    line = cutter(torch.from_numpy(picture).permute(2, 0, 1)[None].float())[0].permute(1, 2, 0).numpy()
+    assert line.shape == expected.shape
+    other = crops.line(picture, quad, 3 - rows).astype(np.float32)
+    assert np.abs(line - expected).mean() < 8 < 16 < np.abs(line - other).mean()
 
 
 def test_an_empty_scene_has_no_plates_and_others_lie_in_the_picture():

@@ -1,4 +1,4 @@
-"""Trains the detector on the shards of `make_scenes.py`: `train_detector.py BANK RUN --steps 7700`.
+"""Trains the detector on the shards of `make_scenes.py`: `train_detector.py BANK RUN --steps 6400`.
 
 Resumable like `train_reader.py`: the newest state lies in RUN/detector.pt and the same command goes on from there.
 """
@@ -16,7 +16,7 @@ from detector_net import STRIDE, decode
 
 SIDE = 384
 #: Parts of this size are learned first: four times as many plates for the same work.
-PART, WHOLE_FROM = 192, 0.86
+PART, WHOLE_FROM = 192, 0.9375
 
 
 class Bank:
@@ -112,18 +112,19 @@ def loss_of(net, batch, side):
     difference = nn.functional.smooth_l1_loss(corners / reach, quads / reach, reduction="none", beta=0.05)
     corner_loss = (difference.sum((2, 3))[chosen] * weight[chosen]).sum() / count
     row_loss = (nn.functional.binary_cross_entropy_with_logits(rows, double, pos_weight=torch.tensor(3.0), reduction="none")[chosen] * weight[chosen]).sum() / count
-    return heat_loss + 2.0 * corner_loss + 0.5 * row_loss, (heat_loss, corner_loss, row_loss)
+    return heat_loss + 4.0 * corner_loss + 0.5 * row_loss, (heat_loss, corner_loss, row_loss)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=7700)
+    parser.add_argument("--steps", type=int, default=6400)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="state to fine-tune on whole scenes, with a schedule of its own")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -133,6 +134,10 @@ def main():
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
     state, step = args.run / "detector.pt", 0
+    if args.start and not state.exists():
+        saved = torch.load(args.start, weights_only=False)
+        net.load_state_dict({k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")})
+        mean.module.load_state_dict(net.state_dict())
     if state.exists():
         saved = torch.load(state, weights_only=False)
         net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
@@ -145,7 +150,7 @@ def main():
         rate = args.rate * min(1.0, (step + 1) / 200) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        side = SIDE if progress > WHOLE_FROM else PART
+        side = SIDE if args.start or progress > WHOLE_FROM else PART
         net.train()
         loss, parts = loss_of(net, bank.batch(args.batch if side == SIDE else 2 * args.batch, side), side)
         optimiser.zero_grad(set_to_none=True)

@@ -71,16 +71,17 @@ def upright(quad, rng):
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
 
 
-def generated(rng, kind=None, width=None, ordinary=False):
-    """One generated crop. `width`: plate width in px (default 46 to 250, small ones more often).
+def plate_in_view(rng, kind=None, width=None, ordinary=False):
+    """A generated plate on a bit of bodywork: picture, where a detector or a crop set would cut it, the plate, facts.
 
-    `ordinary`: light, blur and noise of a well-sited camera; otherwise up to what nobody can read.
+    `width`: plate width in px (default 46 to 250, small ones more often). `ordinary`: light, blur and noise of a well-sited
+    camera; otherwise up to what nobody can read. The cut is four corners, or, where `facts["box"]`, an upright box.
     """
     plate = kinds.sample(rng, kind)
     width = width or float(np.exp(rng.uniform(np.log(46), np.log(250))))
     image = template.draw(plate, rng, width=width)
     quad, tilt = pose.corners(plate.size, width, rng)
-    box_crop = plate.rows == 1 and rng.random() < 0.42 and tilt < 32
+    box_crop = bool(plate.rows == 1 and rng.random() < 0.42 and tilt < 32)
     pad = 8 + 0.15 * width
     low, high = quad.min(0) - pad, quad.max(0) + pad
     w, h = np.ceil(high - low).astype(int)
@@ -98,11 +99,18 @@ def generated(rng, kind=None, width=None, ordinary=False):
         canvas = degrade.coder(degrade.sensor(canvas, rng), rng)
         canvas = degrade.resample(canvas, rng)
     cut = upright(quad, rng) if box_crop else jitter(quad, rng)
+    facts = {"kind": plate.kind, "width": width, "tilt": tilt, "light": lamp, "rows": plate.rows, "box": box_crop}
+    return canvas, cut, plate, facts
+
+
+def generated(rng, kind=None, width=None, ordinary=False):
+    """One generated crop, as the reader's line; arguments of `plate_in_view`."""
+    canvas, cut, plate, facts = plate_in_view(rng, kind, width, ordinary)
+    box_crop, lamp = facts["box"], facts["light"]
     crop = line(canvas, cut, plate.rows, margin=(0, 0) if box_crop else MARGIN)
     if box_crop and rng.random() < 0.6:
         crop = cv2.resize(pose.rectify(canvas, cut, (94, 24)), SIZE, interpolation=cv2.INTER_LINEAR)
     colour = -1 if lamp == "infrared" or (lamp == "night" and crop.mean() < 25) else kinds.COLOURS.index(plate.colour)
-    facts = {"kind": plate.kind, "width": width, "tilt": tilt, "light": lamp, "rows": plate.rows}
     return crop, plate.text, colour, facts
 
 

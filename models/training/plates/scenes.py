@@ -24,10 +24,10 @@ def letterbox(image, side=SIDE, pad=PAD):
     return out, (scale, dx, dy)
 
 
-def lettering(image, rng):
+def lettering(image, rng, choice=None):
     """Something with characters that is no plate: time stamps, signs, stickers, adverts, badges, grilles."""
     h, w = image.shape[:2]
-    choice = rng.integers(6)
+    choice = rng.integers(6) if choice is None else choice
     if choice == 0:
         text = "20%02d-%02d-%02d %02d:%02d:%02d" % tuple(rng.integers((10, 1, 1, 0, 0, 0), (26, 13, 29, 24, 60, 60)))
         size = rng.uniform(0.3, 0.9)
@@ -162,13 +162,13 @@ def stray(image, rng, plates):
     return [hung] if hung[0].min() > -2 and hung[0][:, 0].max() < w + 2 and hung[0][:, 1].max() < h + 2 else []
 
 
-def drawn(rng, empty=False):
+def drawn(rng, empty=False, signs=3):
     """A drawn scene: ground, walls, lettering and drawn vehicles with plates."""
     h, w = (int(v) for v in rng.integers((260, 300), (449, 560)))
     image = crops.backdrop(rng, h, w)
     image[int(h * rng.uniform(0.3, 0.6)):] *= rng.uniform(0.4, 1.2)
     image += (template.smooth_noise(rng, (h, w), int(rng.integers(10, 120)))[..., None] - 0.5) * rng.uniform(5, 60)
-    for _ in range(int(rng.integers(0, 3))):
+    for _ in range(int(rng.integers(0, signs)) if signs else 0):
         lettering(image, rng)
     plates = []
     for _ in range(int(rng.integers(1, 4))):
@@ -189,6 +189,18 @@ def drawn(rng, empty=False):
     if not empty and rng.random() < 0.4:
         plates += stray(image, rng, plates)
     return image, plates
+
+
+def without_plate(rng, photographs):
+    """An ordinary picture without a plate: a photograph whose labelled plates were taken away, or a drawn scene; perhaps a time stamp."""
+    if photographs.items and rng.random() < 0.8:
+        image, _ = photograph(rng, photographs, True)
+    else:
+        image, _ = drawn(rng, True, signs=0)
+    if rng.random() < 0.5:
+        lettering(image, rng, choice=0)
+    image, _ = _finish(image, rng)
+    return letterbox(image)[0]
 
 
 def sample(rng, photographs=None, empty=None):
