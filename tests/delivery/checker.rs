@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use forecourt::domain::event::{DropReason, EventClass};
+use forecourt::domain::event::EventClass;
 use forecourt::store::spool::Dropped;
 use serde_json::Value;
 
@@ -12,8 +12,8 @@ use serde_json::Value;
 pub struct Ledger {
     /// Numbers of events that it began to store.
     pub tried: BTreeSet<u64>,
-    /// Event id → number, written after the commit.
-    pub accepted: BTreeMap<String, u64>,
+    /// Number → event id, written after the commit.
+    accepted: BTreeMap<u64, String>,
 }
 
 impl Ledger {
@@ -25,12 +25,38 @@ impl Ledger {
         for line in whole.lines() {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["try", n] => drop(ledger.tried.insert(n.parse().unwrap())),
-                ["ok", n, id] => drop(ledger.accepted.insert(id.to_owned(), n.parse().unwrap())),
-                // What a kill has cut short.
-                _ => {}
+                ["ok", n, id] => ledger.accept(n.parse().unwrap(), id.to_owned()),
+                _ => panic!("the ledger holds `{line}`"),
             }
         }
         ledger
+    }
+
+    /// The next number, noted as tried.
+    pub fn next(&mut self) -> u64 {
+        let n = self.tried.last().map_or(1, |last| last + 1);
+        self.tried.insert(n);
+        n
+    }
+
+    /// Number `n` was accepted as `id`.
+    pub fn accept(&mut self, n: u64, id: String) {
+        self.accepted.insert(n, id);
+    }
+
+    /// Ids of everything that was accepted.
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.accepted.values()
+    }
+
+    /// How many were accepted.
+    pub fn len(&self) -> usize {
+        self.accepted.len()
+    }
+
+    /// Takes back what is known to wait still.
+    pub fn forget(&mut self, waits: impl Fn(&String) -> bool) {
+        self.accepted.retain(|_, id| !waits(id));
     }
 }
 
@@ -112,62 +138,49 @@ pub fn check<'a>(ledger: &Ledger, arrivals: impl IntoIterator<Item = &'a [u8]>) 
 
 impl Verdict {
     fn judge(&mut self, ledger: &Ledger, event: &Came) {
-        let id = format!("{}-{}", event.epoch, event.seq);
-        let given = ledger.accepted.get(&id);
         let begun = event.n.is_some_and(|n| ledger.tried.contains(&n));
-        if event.dropped.is_none() && (!begun || given.is_some_and(|n| Some(*n) != event.n)) {
-            self.phantom.push(id);
+        if event.dropped.is_none() && !begun {
+            self.phantom.push(format!("{}-{}", event.epoch, event.seq));
         }
     }
 
     fn find_gaps(&mut self, ledger: &Ledger, first: &BTreeMap<(String, u64), Came>) {
         let epochs: BTreeSet<&String> = first.keys().map(|(epoch, _)| epoch).collect();
+        let mut told: Vec<(&String, Dropped)> = Vec::new();
         for epoch in epochs {
             let of_epoch = || first.iter().filter(|((of, _), _)| of == epoch);
             // Of two records with the same class, reason and first number the later one counts.
-            let mut told: BTreeMap<(u8, DropWord, u64), Dropped> = BTreeMap::new();
+            let mut records: BTreeMap<(u8, u8, u64), Dropped> = BTreeMap::new();
             for dropped in of_epoch().filter_map(|(_, event)| event.dropped) {
-                told.insert((dropped.class.number(), DropWord(dropped.reason), dropped.first_seq), dropped);
+                records.insert((dropped.class.number(), dropped.reason as u8, dropped.first_seq), dropped);
             }
-            let newest = of_epoch().map(|((_, seq), _)| *seq).max().unwrap_or(0);
-            let oldest = of_epoch().map(|((_, seq), _)| *seq).min().unwrap_or(1);
-            let missing = (oldest..=newest).filter(|seq| !first.contains_key(&(epoch.clone(), *seq)));
-            let missing: Vec<u64> = missing.collect();
-            let covered = |seq: &u64| told.values().any(|each| (each.first_seq..=each.last_seq).contains(seq));
+            let seqs: BTreeSet<u64> = of_epoch().map(|((_, seq), _)| *seq).collect();
+            let (oldest, newest) = (seqs.first().copied().unwrap_or(1), seqs.last().copied().unwrap_or(0));
+            let missing: Vec<u64> = (oldest..=newest).filter(|seq| !seqs.contains(seq)).collect();
+            let covered = |seq: &u64| records.values().any(|each| (each.first_seq..=each.last_seq).contains(seq));
             self.untold.extend(missing.iter().filter(|seq| !covered(seq)));
-            self.overtold += told.values().map(|each| each.count as i64).sum::<i64>() - missing.len() as i64;
-            let absent = ledger.accepted.keys().filter(|id| id.starts_with(epoch.as_str()));
-            let absent = absent.filter(|id| {
-                let seq: u64 = id.rsplit_once('-').unwrap().1.parse().unwrap();
-                !first.contains_key(&(epoch.clone(), seq)) && !covered(&seq)
-            });
-            self.lost.extend(absent.cloned());
+            self.overtold += records.values().map(|each| each.count as i64).sum::<i64>() - missing.len() as i64;
+            told.extend(records.into_values().map(|record| (epoch, record)));
         }
-        let seen = |id: &&String| first.keys().any(|(epoch, _)| id.starts_with(epoch.as_str()));
-        self.lost.extend(ledger.accepted.keys().filter(|id| !seen(id)).cloned());
-    }
-}
-
-/// A reason with an order.
-#[derive(PartialEq, Eq, Clone, Copy)]
-struct DropWord(DropReason);
-
-impl Ord for DropWord {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0 as u8).cmp(&(other.0 as u8))
-    }
-}
-
-impl PartialOrd for DropWord {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+        for (n, id) in &ledger.accepted {
+            let (epoch, seq) = id.rsplit_once('-').expect("an id is an epoch and a number");
+            let seq: u64 = seq.parse().unwrap();
+            let covers =
+                |of: &String, record: &Dropped| of == epoch && (record.first_seq..=record.last_seq).contains(&seq);
+            match first.get(&(epoch.to_owned(), seq)) {
+                Some(event) if event.n == Some(*n) => {}
+                Some(_) => self.phantom.push(format!("{id} was accepted as {n} and came as another")),
+                None if told.iter().any(|(of, record)| covers(of, record)) => {}
+                None => self.lost.push(id.clone()),
+            }
+        }
     }
 }
 
 #[test]
 fn the_checker_sees_each_kind_of_wrong() {
     let event = |seq: u64, n: u64| format!(r#"{{"id":"e1-{seq}","data":{{"of_class":"P1","n":{n}}}}}"#).into_bytes();
-    let ledger = || Ledger { tried: (1..=4).collect(), accepted: (1..=4).map(|n| (format!("e1-{n}"), n)).collect() };
+    let ledger = || Ledger { tried: (1..=4).collect(), accepted: (1..=4).map(|n| (n, format!("e1-{n}"))).collect() };
     let judge = |events: &[Vec<u8>]| check(&ledger(), events.iter().map(Vec::as_slice));
     let all: Vec<_> = (1..=4).map(|n| event(n, n)).collect();
     assert_eq!(judge(&all), Verdict::default());
@@ -180,4 +193,5 @@ fn the_checker_sees_each_kind_of_wrong() {
     assert_eq!(judge(&[event(1, 1), event(3, 3), event(2, 2), event(4, 4)]).inversions, [(3, 2)]);
     assert_eq!(judge(&[&all[..], &[event(5, 9)]].concat()).phantom, ["e1-5"]);
     assert_eq!(judge(&[&all[..], &[event(2, 3)]].concat()).phantom.len(), 1);
+    assert_eq!(judge(&[event(1, 1), event(2, 3), event(3, 2), event(4, 4)]).phantom.len(), 2);
 }

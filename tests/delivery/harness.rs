@@ -27,6 +27,8 @@ pub enum PlantedBug {
     AcceptBeforeCommit,
     /// Tells one dropped event too few.
     DropRecordTooNarrow,
+    /// Begins with an empty queue after a crash, as a clean session does.
+    ForgetAtStart,
 }
 
 pub fn limits(max_mib: u32) -> Limits {
@@ -227,28 +229,27 @@ fn a_producer_when_it_is_asked_for() {
 /// Produces until killed, or until `count` events are stored and delivered.
 fn produce(order: &Order) {
     let mut spool = open(&order.folder, 64, order.bug);
+    if order.bug == PlantedBug::ForgetAtStart {
+        let all: Vec<_> = spool.queued(usize::MAX).unwrap().iter().map(|event| event.key).collect();
+        spool.acknowledged(&all).unwrap();
+    }
     let die_at = if order.die_at == 0 { u64::MAX } else { order.die_at };
-    let mut delivery = (order.port != 0).then(|| {
-        let mqtt = mqtt(order.port, "box");
-        deliver_with(&mut spool, mqtt, order.bug, die_at)
-    });
-    let mut ledger = File::options().create(true).append(true).open(&order.ledger).unwrap();
-    let done = crate::checker::Ledger::read(&order.ledger);
-    let mut n = done.tried.last().map_or(1, |last| last + 1);
-    // A kill may have cut the last line short.
-    ledger.write_all(b"\n").unwrap();
-    while n <= order.count {
+    let mut delivery = (order.port != 0).then(|| deliver_with(&mut spool, mqtt(order.port, "box"), order.bug, die_at));
+    let mut ledger = Pen::begin(order);
+    let mut last_seq = None;
+    for n in ledger.next..=order.count {
         let class = if n.is_multiple_of(3) { EventClass::P2 } else { EventClass::P1 };
-        ledger.write_all(format!("try {n}\n").as_bytes()).unwrap();
-        let next = spool_next(&mut spool, order.bug);
-        if let Some(id) = &next {
-            ledger.write_all(format!("ok {n} {id}\n").as_bytes()).unwrap();
+        ledger.write(&format!("try {n}"));
+        let too_early = last_seq.filter(|_| order.bug == PlantedBug::AcceptBeforeCommit);
+        if let Some(seq) = too_early {
+            ledger.write(&format!("ok {n} {}-{}", spool.epoch(), seq + 1));
+            std::thread::sleep(Duration::from_millis(order.pause_ms));
         }
         let stored = append(&mut spool, class, n).expect("the disk is sound here");
-        if next.is_none() {
-            ledger.write_all(format!("ok {n} {}\n", stored.identity.id).as_bytes()).unwrap();
+        if too_early.is_none() {
+            ledger.write(&format!("ok {n} {}", stored.identity.id));
         }
-        n += 1;
+        last_seq = Some(stored.identity.seq);
         if let Some((delivery, acknowledgements)) = &mut delivery {
             delivery.wake();
             acknowledgements.apply(&mut spool).unwrap();
@@ -264,12 +265,22 @@ fn produce(order: &Order) {
     }
 }
 
-/// With the bug, the id that the next event will get, for an acceptance that comes too early.
-fn spool_next(spool: &mut Spool, bug: PlantedBug) -> Option<String> {
-    (bug == PlantedBug::AcceptBeforeCommit).then(|| {
-        let newest = spool.queued(usize::MAX).unwrap().iter().map(|event| event.key.seq).max();
-        format!("{}-{}", spool.epoch(), newest.unwrap_or(0) + 1)
-    })
+/// Writes the ledger, a line a call, so that a kill cuts none short.
+struct Pen {
+    file: File,
+    next: u64,
+}
+
+impl Pen {
+    fn begin(order: &Order) -> Self {
+        let next = crate::checker::Ledger::read(&order.ledger).next();
+        let file = File::options().create(true).append(true).open(&order.ledger).unwrap();
+        Self { file, next }
+    }
+
+    fn write(&mut self, line: &str) {
+        self.file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
 }
 
 /// Long form of the fault tests (`make soak`)?

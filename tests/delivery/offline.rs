@@ -37,7 +37,7 @@ fn returned(events: u64, max_mib: u32, bug: PlantedBug) -> Option<Outcome> {
         for (class, count) in [(EventClass::P1, 5), (EventClass::P2, 45)] {
             ledger.tried.extend(n..n + count);
             for (stored, n) in append_many(&mut spool, class, n..n + count).unwrap().into_iter().zip(n..) {
-                ledger.accepted.insert(stored.identity.id, n);
+                ledger.accept(n, stored.identity.id);
             }
             n += count;
         }

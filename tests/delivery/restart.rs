@@ -1,7 +1,7 @@
 //! The broker is killed and started again (T7). A tap between box and broker notes what the broker has taken over: with
 //! its memory gone, no subscriber could tell.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,10 +87,9 @@ fn restarted(folder: &Path, restarts: usize, persistence: bool, bug: PlantedBug)
     let mut produce = |ledger: &mut Ledger, length: Duration| {
         let until = Instant::now() + length;
         while Instant::now() < until {
-            let n = ledger.tried.len() as u64 + 1;
-            ledger.tried.insert(n);
+            let n = ledger.next();
             let stored = append(&mut spool, EventClass::P1, n).unwrap();
-            ledger.accepted.insert(stored.identity.id, n);
+            ledger.accept(n, stored.identity.id);
             delivery.wake();
             acknowledgements.apply(&mut spool).unwrap();
             std::thread::sleep(Duration::from_millis(20));
@@ -112,16 +111,13 @@ fn restarted(folder: &Path, restarts: usize, persistence: bool, bug: PlantedBug)
     while produce(&mut ledger, Duration::from_millis(20)) > 2 && Instant::now() < until {}
     delivery.stop(Duration::from_secs(5));
     let taken = taken.lock().unwrap();
-    let last: std::collections::BTreeSet<_> = taken.iter().filter_map(|payload| id(payload)).collect();
+    let last: BTreeSet<_> = taken.iter().filter_map(|payload| id(payload)).collect();
     // The last events may still have been on their way when the delivery was stopped; they are in the spool.
-    for waiting in spool.queued(usize::MAX).unwrap() {
-        let name = id(&waiting.payload).unwrap();
-        if !last.contains(&name) {
-            ledger.accepted.remove(&name);
-        }
-    }
+    let waiting = spool.queued(usize::MAX).unwrap();
+    let waiting: BTreeSet<_> = waiting.iter().filter_map(|event| id(&event.payload)).collect();
+    ledger.forget(|name| waiting.contains(name) && !last.contains(name));
     let verdict = check(&ledger, taken.iter().map(Vec::as_slice));
-    Some(Outcome { verdict, accepted: ledger.accepted.len() })
+    Some(Outcome { verdict, accepted: ledger.len() })
 }
 
 #[test]
