@@ -12,7 +12,7 @@ use crate::inference::pack::Resize;
 const MOST_SAMPLES: usize = 4;
 
 /// Grey values from here on are at the upper end of the scale.
-const SATURATED: f32 = 250.0;
+const SATURATED: i32 = 250;
 
 /// A rectified plate, three planes of 0..255.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct CropBuffer {
     planes: [Vec<f32>; 3],
     /// Source places of one row of samples.
     places: Vec<Point>,
-    grey: Vec<f32>,
+    grey: Vec<i32>,
 }
 
 /// Which part of the crop is filled, and from which part of the plate.
@@ -78,32 +78,39 @@ impl CropBuffer {
         let [blue, green, red] = &self.planes;
         let pixels = blue.iter().zip(green).zip(red);
         self.grey.clear();
-        self.grey.extend(pixels.map(|((b, g), r)| 0.114 * b + 0.587 * g + 0.299 * r));
+        self.grey.extend(pixels.map(|((b, g), r)| (0.114 * b + 0.587 * g + 0.299 * r) as i32));
         let count = self.grey.len().max(1) as f32;
         CropQuality {
             width_px: plate.width(),
             height_px: plate.height(),
             sharpness: laplacian_variance(&self.grey, self.width),
-            brightness: self.grey.iter().sum::<f32>() / count / 255.0,
-            saturated: self.grey.iter().filter(|&&grey| grey >= SATURATED).count() as f32 / count,
+            brightness: self.grey.iter().sum::<i32>() as f32 / count / 255.0,
+            saturated: self.grey.iter().map(|&grey| i32::from(grey >= SATURATED)).sum::<i32>() as f32 / count,
         }
     }
 }
 
-/// Variance of the four-neighbour Laplacian over the inner pixels.
-fn laplacian_variance(grey: &[f32], width: usize) -> f32 {
-    let rows: Vec<&[f32]> = grey.chunks_exact(width.max(1)).collect();
-    let (mut sum, mut squares, mut count) = (0.0_f32, 0.0_f32, 0.0_f32);
-    for three in rows.windows(3) {
-        for x in 1..width.saturating_sub(1) {
-            let [above, here, below] = [three[0], three[1], three[2]];
-            let value = above[x] + below[x] + here[x - 1] + here[x + 1] - 4.0 * here[x];
-            sum += value;
-            squares += value * value;
-            count += 1.0;
-        }
+/// Variance of the four-neighbour Laplacian over the inner pixels. Integers: their sums vectorise.
+fn laplacian_variance(grey: &[i32], width: usize) -> f32 {
+    if width < 3 || grey.len() < 3 * width {
+        return 0.0;
     }
-    if count == 0.0 { 0.0 } else { (squares / count - (sum / count).powi(2)).max(0.0) }
+    let (mut sum, mut squares, mut count) = (0_i64, 0_i64, 0_usize);
+    for three in grey.windows(3 * width).step_by(width) {
+        let (above, here, below) =
+            (&three[1..width - 1], &three[width..2 * width], &three[2 * width + 1..3 * width - 1]);
+        let sides = here[..width - 2].iter().zip(&here[2..]);
+        let values = above.iter().zip(below).zip(sides).zip(&here[1..width - 1]);
+        let (row, row_squares) = values.fold((0_i32, 0_i64), |(row, row_squares), (((a, b), (l, r)), middle)| {
+            let value = a + b + l + r - 4 * middle;
+            (row + value, row_squares + i64::from(value * value))
+        });
+        sum += i64::from(row);
+        squares += row_squares;
+        count += width - 2;
+    }
+    let mean = sum as f64 / count as f64;
+    (squares as f64 / count as f64 - mean * mean).max(0.0) as f32
 }
 
 /// How many samples an output pixel needs so that no source pixel is passed over.
@@ -165,23 +172,28 @@ impl Homography {
     }
 }
 
+/// Adds the mean of each pixel's samples. Weights are integers of ten bits a side: sums of bytes stay below 2^31.
 fn add_samples(from: Pixels<'_>, places: &[Point], samples: (usize, usize), [blue, green, red]: [&mut [f32]; 3]) {
+    const ONE: f32 = 1024.0;
+    let unit = 1.0 / (ONE * ONE * (samples.0 * samples.1) as f32);
     let (right, bottom) = ((from.width - 1) as f32, (from.height - 1) as f32);
-    let share = 1.0 / (samples.0 * samples.1) as f32;
+    // The neighbours to the right and below always exist; in the last column and row their weight is whole.
+    let (last_column, last_row) = (from.width.saturating_sub(2), from.height.saturating_sub(2));
+    let (beside, under) = (if from.width > 1 { 3 } else { 0 }, if from.height > 1 { from.width * 3 } else { 0 });
     let out = blue.iter_mut().zip(green).zip(red);
     for (few, ((blue, green), red)) in places.chunks_exact(samples.0).zip(out) {
         for place in few {
-            let (x, y) = (place.x.clamp(0.0, right), place.y.clamp(0.0, bottom));
-            let (column, row) = (x as usize, y as usize);
-            let (fx, fy) = (x - column as f32, y - row as f32);
-            let next = (column + 1).min(from.width - 1) * 3;
-            let (above, below) = (from.row(row), from.row((row + 1).min(from.height - 1)));
-            let (a, b) = (&above[column * 3..column * 3 + 3], &above[next..next + 3]);
-            let (c, d) = (&below[column * 3..column * 3 + 3], &below[next..next + 3]);
-            let (wa, wb) = ((1.0 - fx) * (1.0 - fy) * share, fx * (1.0 - fy) * share);
-            let (wc, wd) = ((1.0 - fx) * fy * share, fx * fy * share);
-            let mix =
-                |k: usize| f32::from(a[k]) * wa + f32::from(b[k]) * wb + f32::from(c[k]) * wc + f32::from(d[k]) * wd;
+            let (x, y) = (place.x.max(0.0).min(right), place.y.max(0.0).min(bottom));
+            let (column, row) = ((x as usize).min(last_column), (y as usize).min(last_row));
+            let (fx, fy) = (((x - column as f32) * ONE) as i32, ((y - row as f32) * ONE) as i32);
+            let (gx, gy) = (ONE as i32 - fx, ONE as i32 - fy);
+            let at = (row * from.width + column) * 3;
+            let (above, below) = (&from.bgr[at..at + 3 + beside], &from.bgr[at + under..at + under + 3 + beside]);
+            let mix = |k: usize| {
+                let upper = i32::from(above[k]) * gx + i32::from(above[k + beside]) * fx;
+                let lower = i32::from(below[k]) * gx + i32::from(below[k + beside]) * fx;
+                (upper * gy + lower * fy) as f32 * unit
+            };
             *blue += mix(0);
             *green += mix(1);
             *red += mix(2);

@@ -183,14 +183,43 @@ fn blend(to: &mut [f32], above: &[i32], below: &[i32], share: f32) {
 /// Source pixels that fall on an output pixel along one axis.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    from: f32,
-    to: f32,
+    /// First pixel.
+    first: usize,
+    /// Last pixel minus first pixel.
+    beyond: usize,
+    /// Share of the first pixel.
+    head: f32,
+    /// Share of the last pixel; 0 when it is the first.
+    tail: f32,
+}
+
+impl Span {
+    fn new(from: f32, to: f32) -> Self {
+        let first = from as usize;
+        let last = (to.ceil() as usize).max(first + 1) - 1;
+        let (head, tail) = if last > first { ((first + 1) as f32 - from, to - last as f32) } else { (to - from, 0.0) };
+        Self { first, beyond: last - first, head, tail }
+    }
+
+    /// Pixels and shares of pixels together.
+    fn length(&self) -> f32 {
+        self.head + self.tail + self.beyond.saturating_sub(1) as f32
+    }
+
+    /// Integer weights of the pixels in order; they sum to `whole`.
+    fn weights(&self, whole: f32) -> impl Iterator<Item = u16> + '_ {
+        let reached = move |pixels: usize| match pixels {
+            0 => 0.0,
+            _ if pixels > self.beyond => whole,
+            _ => (whole * (self.head + (pixels - 1) as f32) / self.length()).round(),
+        };
+        (0..=self.beyond).map(move |place| (reached(place + 1) - reached(place)) as u16)
+    }
 }
 
 fn spans(from: usize, to: usize) -> Vec<Span> {
     let step = from as f32 / to as f32;
-    let span = |place: usize| Span { from: place as f32 * step, to: ((place + 1) as f32 * step).min(from as f32) };
-    (0..to).map(span).collect()
+    (0..to).map(|place| Span::new(place as f32 * step, ((place + 1) as f32 * step).min(from as f32))).collect()
 }
 
 /// The rows' weights sum to this: 255 times it just fits into 16 bits.
@@ -198,45 +227,30 @@ const WHOLE: f32 = 257.0;
 
 /// Weighted sum of the rows of a span; edge rows count by their share.
 fn sum_rows(from: Pixels<'_>, span: Span, sums: &mut [u16]) {
-    const BLOCK: usize = 96;
-    let reached =
-        |y: usize| (WHOLE * ((y as f32).clamp(span.from, span.to) - span.from) / (span.to - span.from)).round();
-    let rows = span.from as usize..(span.to.ceil() as usize).min(from.height);
-    let weighted: Vec<(&[u8], u16)> = rows.map(|y| (from.row(y), (reached(y + 1) - reached(y)) as u16)).collect();
-    for (place, block) in sums.chunks_mut(BLOCK).enumerate() {
-        let mut held = [0_u16; BLOCK];
-        for &(row, weight) in &weighted {
-            let row = &row[place * BLOCK..place * BLOCK + block.len()];
-            if let Ok(whole) = <&[u8; BLOCK]>::try_from(row) {
-                held.iter_mut().zip(whole).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
-            } else {
-                held.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
-            }
+    for (place, weight) in span.weights(WHOLE).enumerate() {
+        let row = from.row(span.first + place);
+        if place == 0 {
+            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum = u16::from(value) * weight);
+        } else {
+            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
         }
-        block.copy_from_slice(&held[..block.len()]);
     }
 }
 
+/// Blue, green and red; the fourth lane is the next pixel's blue and fills a register.
 fn mean_of_span(sums: &[u16], span: Span) -> [f32; 3] {
-    let (first, last) = (span.from as usize, (span.to.ceil() as usize).max(span.from as usize + 1) - 1);
-    let head = (first + 1) as f32 - span.from;
-    let tail = span.to - last as f32;
-    let mut mean = [0.0_f32; 4];
-    let mut add = |x: usize, share: f32| {
-        let pixel = &sums[x * 3..x * 3 + 4];
-        for (mean, &value) in mean.iter_mut().zip(pixel) {
-            *mean += f32::from(value) * share;
-        }
-    };
-    if first == last {
-        add(first, span.to - span.from);
-    } else {
-        add(first, head);
-        (first + 1..last).for_each(|x| add(x, 1.0));
-        add(last, tail);
+    let pixels = &sums[span.first * 3..(span.first + span.beyond) * 3 + 4];
+    let mut inner = [0_u32; 4];
+    for pixel in 1..span.beyond {
+        let lanes = &pixels[pixel * 3..pixel * 3 + 4];
+        inner.iter_mut().zip(lanes).for_each(|(sum, &value)| *sum += u32::from(value));
     }
-    let unit = 1.0 / (WHOLE * (span.to - span.from));
-    [mean[0] * unit, mean[1] * unit, mean[2] * unit]
+    let (head, tail) = (&pixels[..4], &pixels[span.beyond * 3..span.beyond * 3 + 4]);
+    let unit = 1.0 / (WHOLE * span.length());
+    // Fewer than 2^31, so that the signed conversion, which is one instruction, is right.
+    std::array::from_fn(|k| {
+        (f32::from(head[k]) * span.head + f32::from(tail[k]) * span.tail + inner[k] as i32 as f32) * unit
+    })
 }
 
 #[cfg(test)]
