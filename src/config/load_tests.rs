@@ -104,3 +104,21 @@ fn without_a_file_the_defaults_hold_and_paths_start_here() {
     let lacking = loaded.check_service(false);
     assert!(lacking.iter().any(|finding| finding.code == Code::NoCamera), "{lacking:?}");
 }
+
+proptest::proptest! {
+    /// A damaged file is refused or understood; the program does not fall over it, and says what to do.
+    #[test]
+    fn a_damaged_file_is_refused_with_words(at in 0.0..1.0_f64, length in 0_usize..40, put in "[\\[\\]{}\"'=.,#\\n a-z0-9-]{0,12}") {
+        let whole = EVERYTHING.replace('\r', "");
+        let start = whole.floor_char_boundary((whole.len() as f64 * at) as usize);
+        let end = whole.floor_char_boundary((start + length).min(whole.len()));
+        let damaged = format!("{}{put}{}", &whole[..start], &whole[end..]);
+        if let Err(findings) = from_text(&damaged) {
+            proptest::prop_assert!(!findings.is_empty());
+            proptest::prop_assert!(findings.iter().all(|finding| !finding.remedy.is_empty()), "{findings:?}");
+        }
+    }
+}
+
+/// A file with tables, lists of tables and lists of lists.
+const EVERYTHING: &str = include_str!("../../firmware-config/examples/dealer.toml");
