@@ -58,6 +58,10 @@ fn streams(report: &CameraReport) -> bool {
     report.state == CameraState::Streaming && report.frames > 0
 }
 
+fn fails(report: &CameraReport, why: &str) -> bool {
+    report.state == CameraState::Failed && report.last_error.as_deref().is_some_and(|words| words.contains(why))
+}
+
 #[test]
 fn a_camera_delivers_its_pictures_at_its_rate() {
     let Some(folder) = clip() else { return };
@@ -86,12 +90,11 @@ fn a_locked_camera_opens_with_the_right_password_only_and_no_word_of_it_is_told(
     settings[0].credentials_file = Some("good".into());
     settings[1].credentials_file = Some("bad".into());
     let (cameras, view) = start(&settings, folder.path());
-    let reports = until(&view, "one opens, two fail", |reports| {
-        streams(&reports[0]) && reports[1..].iter().all(|report| report.state == CameraState::Failed)
+    // On a loaded machine the first attempts may fail for lack of time.
+    let reports = until(&view, "one opens, two are refused", |reports| {
+        let refused = "refuses the user or the password in `credentials_file` (RTSP 401)";
+        streams(&reports[0]) && fails(&reports[1], refused) && fails(&reports[2], "wants a user and a password")
     });
-    let words = |place: usize| reports[place].last_error.clone().unwrap();
-    assert!(words(1).contains("refuses the user or the password") && words(1).contains("401"), "{}", words(1));
-    assert!(words(2).contains("wants a user and a password"), "{}", words(2));
     let all = format!("{reports:?}");
     assert!(!all.contains("geheim") && !all.contains("p@ss") && !all.contains("p%40ss"), "{all}");
     cameras.stop();
@@ -105,8 +108,7 @@ fn a_killed_camera_comes_back_and_another_one_never_notices() {
     until(&view, "both stream", |reports| reports.iter().all(streams));
     let port = dying.port.to_string();
     drop(dying);
-    let before = until(&view, "the loss is noticed", |reports| reports[0].state == CameraState::Failed);
-    assert!(before[0].last_error.as_deref().is_some_and(|words| words.contains("refuses connections")), "{before:#?}");
+    let before = until(&view, "the loss is noticed", |reports| fails(&reports[0], "refuses connections"));
     let _again = serve(&folder, &["--port", &port]);
     let after = until(&view, "it comes back", |reports| {
         streams(&reports[0]) && reports[0].reconnects_last_hour == 1 && reports[1].frames > before[1].frames
@@ -140,8 +142,7 @@ fn a_camera_that_is_absent_at_the_start_is_found_when_it_comes() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("rtsp://127.0.0.1:{port}/cam");
     let (cameras, view) = start(&[camera("gate", &url)], folder.path());
-    let reports = until(&view, "its absence is told", |reports| reports[0].state == CameraState::Failed);
-    assert!(reports[0].last_error.as_deref().is_some_and(|words| words.contains("refuses connections")));
+    until(&view, "its absence is told", |reports| fails(&reports[0], "refuses connections"));
     let _server = serve(&folder, &["--port", &port.to_string()]);
     let reports = until(&view, "it is found", |reports| streams(&reports[0]));
     assert_eq!(reports[0].reconnects_last_hour, 0, "the first opening is no reconnect");
