@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::member::{Member, NotMatched};
 use crate::domain::plate::list::PlateList;
+use crate::domain::plate::other_spelling;
 use crate::domain::visit::{MemberFacts, Standing};
 use crate::store::members::{Filter, MemberStore, Seen};
 
@@ -19,6 +20,7 @@ use crate::store::members::{Filter, MemberStore, Seen};
 pub struct Directory {
     store: MemberStore,
     zone: TimeZone,
+    region: String,
     seen: Seen,
     list: Arc<PlateList>,
 }
@@ -36,8 +38,9 @@ pub enum Owner {
 
 impl Directory {
     /// Reads the whole list once.
-    pub fn new(store: MemberStore, zone: TimeZone) -> anyhow::Result<Self> {
-        let mut directory = Self { store, zone, seen: Seen::default(), list: Arc::default() };
+    pub fn new(store: MemberStore, zone: TimeZone, region: &str) -> anyhow::Result<Self> {
+        let region = region.to_owned();
+        let mut directory = Self { store, zone, region, seen: Seen::default(), list: Arc::default() };
         directory.store.changed(&mut directory.seen)?;
         directory.rebuild()?;
         Ok(directory)
@@ -68,7 +71,10 @@ impl Directory {
         self.store
             .each(&Filter::default(), |id, member| {
                 if member.consents.plate {
-                    plates.extend(member.plates.into_iter().map(|plate| (plate, id)));
+                    for plate in member.plates {
+                        plates.extend(other_spelling(&self.region, &plate).map(|other| (other, id)));
+                        plates.push((plate, id));
+                    }
                 }
                 Ok::<_, anyhow::Error>(())
             })
@@ -85,7 +91,13 @@ impl Directory {
     pub fn owner(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
         let mut refused = NotMatched::NoConsent;
         let mut matchable = Vec::new();
-        for member in self.store.with_plate(plate)? {
+        let mut members = self.store.with_plate(plate)?;
+        if let Some(other) = other_spelling(&self.region, plate) {
+            members.extend(self.store.with_plate(&other)?);
+            members.sort_by(|a, b| a.member_ref.cmp(&b.member_ref));
+            members.dedup_by(|a, b| a.member_ref == b.member_ref);
+        }
+        for member in members {
             match member.plate_matchable(now, self.local(now)) {
                 Ok(()) => matchable.push(member),
                 Err(why) => refused = why,
@@ -106,7 +118,10 @@ impl Directory {
         let Some(member) = self.store.get(member_ref)? else { return Ok(None) };
         Ok(match member.plate_matchable(now, self.local(now)) {
             Ok(()) | Err(NotMatched::OutsideWindow) => {
-                Some(Standing { facts: MemberFacts::from(&member), plates: member.plates })
+                let facts = MemberFacts::from(&member);
+                let others: Vec<String> =
+                    member.plates.iter().filter_map(|plate| other_spelling(&self.region, plate)).collect();
+                Some(Standing { facts, plates: member.plates.into_iter().chain(others).collect() })
             }
             Err(_) => None,
         })

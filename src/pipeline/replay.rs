@@ -63,7 +63,7 @@ impl Replay {
         let reader = PlateReader::load(&config.plates, &config.inference, base)?;
         let compose = compose_drops(config, clock.clone(), boot.clone());
         let spool = Spool::in_memory(EPOCH, Limits::from(&config.outbox), compose)?;
-        let directory = Directory::new(members, time_zone(config)?)?;
+        let directory = Directory::new(members, time_zone(config)?, &config.plates.region)?;
         let matching = Matching {
             calibration: Calibration::default(),
             false_accept_rate: config.plates.false_accept_rate,

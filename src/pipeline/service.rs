@@ -107,7 +107,7 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &Plat
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder `{}` (`storage.folder`)", folder.display()))?;
     let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
-    let directory = Directory::new(store, time_zone(config)?)?;
+    let directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
     let compose = compose_drops(config, clock.clone(), boot.clone());
     let mut spool = Spool::open(&folder, Limits::from(&config.outbox), compose)?;
     if let Some(aside) = spool.take_set_aside() {

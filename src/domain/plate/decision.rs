@@ -14,7 +14,7 @@ use crate::domain::Uptime;
 use crate::domain::observation::RejectReason;
 
 /// Nats above the threshold at which one frame alone is beyond doubt.
-const BEYOND_DOUBT: f32 = 5.0;
+const BEYOND_DOUBT: f32 = 8.0;
 /// Every look is another chance to err, so early ones must show more: a listed plate that is not the best reading is
 /// taken before this many frames only when its ratio is well above the threshold.
 const PATIENT_FOR: u32 = 8;
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_plate_that_is_not_the_best_reading_must_wait_or_come_at_the_end_of_its_track() {
-        let unclear = ["皖", "A", "1:0.1,7:0.85", "2", "3", "4", "5"];
+        let unclear = ["皖", "A", "1:0.05,7:0.9", "2", "3", "4", "5"];
         let mut bench = Bench::new(&["皖A12345"]);
         assert_eq!((bench.see(0, &unclear), bench.see(100, &unclear)), (None, None));
         let against = Against {

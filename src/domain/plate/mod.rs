@@ -65,6 +65,18 @@ pub fn normalise(text: &str) -> String {
         .collect()
 }
 
+/// The other way to write a mainland plate whose office is O: GA 36 draws it as a zero, and lists hold both.
+pub fn other_spelling(region: &str, plate: &str) -> Option<String> {
+    let mut symbols: Vec<char> = plate.chars().collect();
+    let office = symbols.get_mut(1).filter(|_| region == "cn")?;
+    *office = match *office {
+        'O' => '0',
+        '0' => 'O',
+        _ => return None,
+    };
+    Some(symbols.into_iter().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +86,13 @@ mod tests {
         for text in ["皖A·12345", " 皖a 12345", "皖A-123.45", "皖Ａ１２３４５"] {
             assert_eq!(normalise(text), "皖A12345", "{text}");
         }
+    }
+
+    #[test]
+    fn the_office_o_is_also_written_as_zero() {
+        assert_eq!(other_spelling("cn", "粤O12345").as_deref(), Some("粤012345"));
+        assert_eq!(other_spelling("cn", "粤012345").as_deref(), Some("粤O12345"));
+        assert_eq!(other_spelling("cn", "粤B12345"), None);
+        assert_eq!(other_spelling("us", "AO12345"), None);
     }
 }
