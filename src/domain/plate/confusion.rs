@@ -26,7 +26,7 @@ impl Confusions {
 
 impl Default for Confusions {
     /// For a reader whose own errors were not measured: a little of everything. Guessed pairs that merely look alike
-    /// cost more than they bring (`docs/decisions/0010-known-plate-test.md`).
+    /// cost more than they bring (`docs/decisions/0008-known-plate-test.md`).
     fn default() -> Self {
         Self { pairs: Vec::new(), uniform: 0.03 }
     }
