@@ -8,8 +8,8 @@ use crate::domain::geometry::{Point, Quad};
 use crate::domain::observation::CropQuality;
 use crate::inference::pack::Resize;
 
-/// Most samples a side of an output pixel takes its mean of.
-const MOST_SAMPLES: usize = 4;
+/// Most samples a side of an output pixel takes its mean of; a plate so large is easily read.
+const MOST_SAMPLES: usize = 2;
 
 /// Grey values from here on are at the upper end of the scale.
 const SATURATED: i32 = 250;
@@ -113,11 +113,11 @@ fn laplacian_variance(grey: &[i32], width: usize) -> f32 {
     (squares as f64 / count as f64 - mean * mean).max(0.0) as f32
 }
 
-/// How many samples an output pixel needs so that no source pixel is passed over.
+/// How many samples an output pixel needs so that few source pixels are passed over: each sample weighs two a side.
 fn samples(plate: &Quad, target: Target, (columns, rows): (usize, usize)) -> (usize, usize) {
     let across = plate.width() * (target.u[1] - target.u[0]) / columns as f32;
     let down = plate.height() * (target.v[1] - target.v[0]) / rows as f32;
-    let enough = |ratio: f32| (ratio.ceil() as usize).clamp(1, MOST_SAMPLES);
+    let enough = |ratio: f32| (ratio.round() as usize).clamp(1, MOST_SAMPLES);
     (enough(across), enough(down))
 }
 
@@ -172,32 +172,64 @@ impl Homography {
     }
 }
 
-/// Adds the mean of each pixel's samples. Weights are integers of ten bits a side: sums of bytes stay below 2^31.
+/// Adds the mean of each pixel's samples to it.
 fn add_samples(from: Pixels<'_>, places: &[Point], samples: (usize, usize), [blue, green, red]: [&mut [f32]; 3]) {
-    const ONE: f32 = 1024.0;
-    let unit = 1.0 / (ONE * ONE * (samples.0 * samples.1) as f32);
-    let (right, bottom) = ((from.width - 1) as f32, (from.height - 1) as f32);
-    // The neighbours to the right and below always exist; in the last column and row their weight is whole.
-    let (last_column, last_row) = (from.width.saturating_sub(2), from.height.saturating_sub(2));
-    let (beside, under) = (if from.width > 1 { 3 } else { 0 }, if from.height > 1 { from.width * 3 } else { 0 });
+    let sampler = Sampler::new(from);
+    let unit = SAMPLE_UNIT / (samples.0 * samples.1) as f32;
     let out = blue.iter_mut().zip(green).zip(red);
-    for (few, ((blue, green), red)) in places.chunks_exact(samples.0).zip(out) {
-        for place in few {
-            let (x, y) = (place.x.max(0.0).min(right), place.y.max(0.0).min(bottom));
-            let (column, row) = ((x as usize).min(last_column), (y as usize).min(last_row));
-            let (fx, fy) = (((x - column as f32) * ONE) as i32, ((y - row as f32) * ONE) as i32);
-            let (gx, gy) = (ONE as i32 - fx, ONE as i32 - fy);
-            let at = (row * from.width + column) * 3;
-            let (above, below) = (&from.bgr[at..at + 3 + beside], &from.bgr[at + under..at + under + 3 + beside]);
-            let mix = |k: usize| {
-                let upper = i32::from(above[k]) * gx + i32::from(above[k + beside]) * fx;
-                let lower = i32::from(below[k]) * gx + i32::from(below[k + beside]) * fx;
-                (upper * gy + lower * fy) as f32 * unit
-            };
-            *blue += mix(0);
-            *green += mix(1);
-            *red += mix(2);
-        }
+    let mut add = |((blue, green), red): ((&mut f32, &mut f32), &mut f32), [b, g, r]: [i32; 3]| {
+        *blue += b as f32 * unit;
+        *green += g as f32 * unit;
+        *red += r as f32 * unit;
+    };
+    match samples.0 {
+        1 => out.zip(places).for_each(|(pixel, place)| add(pixel, sampler.at(*place))),
+        _ => out.zip(places.chunks_exact(2)).for_each(|(pixel, two)| {
+            let (near, far) = (sampler.at(two[0]), sampler.at(two[1]));
+            add(pixel, std::array::from_fn(|k| near[k] + far[k]));
+        }),
+    }
+}
+
+/// Ten bits a side: sums of two samples of bytes stay below 2^31.
+const SAMPLE_ONE: f32 = 1024.0;
+const SAMPLE_UNIT: f32 = 1.0 / (SAMPLE_ONE * SAMPLE_ONE);
+
+/// Bilinear samples of a picture.
+struct Sampler<'a> {
+    from: Pixels<'a>,
+    right: f32,
+    bottom: f32,
+}
+
+impl<'a> Sampler<'a> {
+    fn new(from: Pixels<'a>) -> Self {
+        Self { from, right: (from.width - 1) as f32, bottom: (from.height - 1) as f32 }
+    }
+
+    /// Blue, green, red, in units of `SAMPLE_UNIT`; outside the picture its edge.
+    #[inline(always)]
+    fn at(&self, place: Point) -> [i32; 3] {
+        let stride = self.from.width * 3;
+        let (x, y) = (place.x.max(0.0).min(self.right), place.y.max(0.0).min(self.bottom));
+        // The neighbours to the right and below must exist; in the last column and row their weight is whole.
+        let column = (x as i32).min(self.right as i32 - 1).max(0);
+        let row = (y as i32).min(self.bottom as i32 - 1).max(0);
+        let (fx, fy) = (((x - column as f32) * SAMPLE_ONE) as i32, ((y - row as f32) * SAMPLE_ONE) as i32);
+        let (gx, gy) = (SAMPLE_ONE as i32 - fx, SAMPLE_ONE as i32 - fy);
+        let at = row as usize * stride + column as usize * 3;
+        let (Some(above), Some(below)) =
+            (self.from.bgr.get(at..at + 6), self.from.bgr.get(at + stride..at + stride + 6))
+        else {
+            // A picture one pixel wide or high.
+            let start = y as usize * stride + x as usize * 3;
+            return std::array::from_fn(|k| i32::from(self.from.bgr[start + k]) << 20);
+        };
+        std::array::from_fn(|k| {
+            let upper = i32::from(above[k]) * gx + i32::from(above[k + 3]) * fx;
+            let lower = i32::from(below[k]) * gx + i32::from(below[k + 3]) * fx;
+            upper * gy + lower * fy
+        })
     }
 }
 

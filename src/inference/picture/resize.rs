@@ -191,6 +191,8 @@ struct Span {
     head: f32,
     /// Share of the last pixel; 0 when it is the first.
     tail: f32,
+    /// What a sum of weighted rows is multiplied with to become a mean.
+    unit: f32,
 }
 
 impl Span {
@@ -198,20 +200,16 @@ impl Span {
         let first = from as usize;
         let last = (to.ceil() as usize).max(first + 1) - 1;
         let (head, tail) = if last > first { ((first + 1) as f32 - from, to - last as f32) } else { (to - from, 0.0) };
-        Self { first, beyond: last - first, head, tail }
+        Self { first, beyond: last - first, head, tail, unit: 1.0 / (WHOLE * (to - from)) }
     }
 
-    /// Pixels and shares of pixels together.
-    fn length(&self) -> f32 {
-        self.head + self.tail + self.beyond.saturating_sub(1) as f32
-    }
-
-    /// Integer weights of the pixels in order; they sum to `whole`.
-    fn weights(&self, whole: f32) -> impl Iterator<Item = u16> + '_ {
+    /// Integer weights of the pixels in order; they sum to `WHOLE`.
+    fn weights(&self) -> impl Iterator<Item = u16> + '_ {
+        let length = self.head + self.tail + self.beyond.saturating_sub(1) as f32;
         let reached = move |pixels: usize| match pixels {
             0 => 0.0,
-            _ if pixels > self.beyond => whole,
-            _ => (whole * (self.head + (pixels - 1) as f32) / self.length()).round(),
+            _ if pixels > self.beyond => WHOLE,
+            _ => (WHOLE * (self.head + (pixels - 1) as f32) / length).round(),
         };
         (0..=self.beyond).map(move |place| (reached(place + 1) - reached(place)) as u16)
     }
@@ -227,7 +225,7 @@ const WHOLE: f32 = 257.0;
 
 /// Weighted sum of the rows of a span; edge rows count by their share.
 fn sum_rows(from: Pixels<'_>, span: Span, sums: &mut [u16]) {
-    for (place, weight) in span.weights(WHOLE).enumerate() {
+    for (place, weight) in span.weights().enumerate() {
         let row = from.row(span.first + place);
         if place == 0 {
             sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum = u16::from(value) * weight);
@@ -240,17 +238,18 @@ fn sum_rows(from: Pixels<'_>, span: Span, sums: &mut [u16]) {
 /// Blue, green and red; the fourth lane is the next pixel's blue and fills a register.
 fn mean_of_span(sums: &[u16], span: Span) -> [f32; 3] {
     let pixels = &sums[span.first * 3..(span.first + span.beyond) * 3 + 4];
+    let lanes = |pixel: usize| -> [u16; 4] { *pixels[pixel * 3..].first_chunk().expect("four values from each pixel") };
     let mut inner = [0_u32; 4];
     for pixel in 1..span.beyond {
-        let lanes = &pixels[pixel * 3..pixel * 3 + 4];
-        inner.iter_mut().zip(lanes).for_each(|(sum, &value)| *sum += u32::from(value));
+        let values = lanes(pixel);
+        (0..4).for_each(|k| inner[k] += u32::from(values[k]));
     }
-    let (head, tail) = (&pixels[..4], &pixels[span.beyond * 3..span.beyond * 3 + 4]);
-    let unit = 1.0 / (WHOLE * span.length());
+    let (head, tail) = (lanes(0), lanes(span.beyond));
     // Fewer than 2^31, so that the signed conversion, which is one instruction, is right.
-    std::array::from_fn(|k| {
-        (f32::from(head[k]) * span.head + f32::from(tail[k]) * span.tail + inner[k] as i32 as f32) * unit
-    })
+    let mean: [f32; 4] = std::array::from_fn(|k| {
+        (f32::from(head[k]) * span.head + f32::from(tail[k]) * span.tail + inner[k] as i32 as f32) * span.unit
+    });
+    [mean[0], mean[1], mean[2]]
 }
 
 #[cfg(test)]
