@@ -177,7 +177,7 @@ fn add_samples(from: Pixels<'_>, places: &[Point], samples: (usize, usize), [blu
     let sampler = Sampler::new(from);
     let unit = SAMPLE_UNIT / (samples.0 * samples.1) as f32;
     let out = blue.iter_mut().zip(green).zip(red);
-    let mut add = |((blue, green), red): ((&mut f32, &mut f32), &mut f32), [b, g, r]: [i32; 3]| {
+    let add = |((blue, green), red): ((&mut f32, &mut f32), &mut f32), [b, g, r]: [i32; 3]| {
         *blue += b as f32 * unit;
         *green += g as f32 * unit;
         *red += r as f32 * unit;
