@@ -106,6 +106,7 @@ fn gst(pipeline: &str) -> Result<SourceSpec> {
 }
 
 /// The URL with `user:password` in it, percent-encoded; for the library that opens it, never to be shown.
+#[cfg(any(feature = "opencv", test))]
 pub(super) fn with_credentials(url: &str, pair: &str) -> Result<String> {
     let (scheme, rest) = url.split_once("://").context("an RTSP source without a scheme")?;
     let (user, password) = pair.split_once(':').context("the credentials hold no `:`; write `user:password`")?;
@@ -113,6 +114,7 @@ pub(super) fn with_credentials(url: &str, pair: &str) -> Result<String> {
 }
 
 /// Everything but the unreserved characters of RFC 3986 as `%XX`.
+#[cfg(any(feature = "opencv", test))]
 fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
