@@ -1,0 +1,116 @@
+//! What waits for the platform, how it gets there, and what it may hold.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// The durable queue of events.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbox {
+    /// Most bytes of the database file, in MiB; the oldest of the lowest class goes first.
+    pub max_mib: u32,
+    /// How long arrivals and departures are kept for a platform that is away.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_arrivals: Duration,
+    /// The same for dwell events.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_dwell: Duration,
+    /// An event sent later than this after it happened is marked `late`.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub late_after: Duration,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            max_mib: 64,
+            keep_arrivals: Duration::from_secs(30 * 86_400),
+            keep_dwell: Duration::from_secs(7 * 86_400),
+            late_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The connection to the platform.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mqtt {
+    /// `mqtt://HOST:1883` or `mqtts://HOST:8883`; empty: events wait in the outbox.
+    pub url: String,
+    /// Client id; `<tenant>-<site>-<device>` when empty.
+    pub client_id: String,
+    /// User name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1")]
+    pub username: Option<String>,
+    /// File that holds the password; one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"mqtt.password")]
+    pub password_file: Option<PathBuf>,
+    /// PEM file of the authority that signed the broker's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"ca.pem")]
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of this box's certificate and key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1.pem")]
+    pub certificate_file: Option<PathBuf>,
+    /// See `certificate_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"box-1.key")]
+    pub key_file: Option<PathBuf>,
+    /// First words of every topic.
+    pub topic_root: String,
+    /// Time between signs of life.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_alive: Duration,
+    /// How long the broker keeps the session of a box that is away.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub session_expiry: Duration,
+    /// Publishes that may wait for an acknowledgement at once; 1 to 20.
+    pub max_inflight: u16,
+    /// Longest pause between two attempts to connect.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub reconnect_max: Duration,
+    /// Events a second sent from a backlog; live arrivals go first. 0: no limit.
+    pub drain_per_second: u32,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            client_id: String::new(),
+            username: None,
+            password_file: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+            topic_root: "forecourt/v1".to_owned(),
+            keep_alive: Duration::from_secs(30),
+            session_expiry: Duration::from_secs(7 * 86_400),
+            max_inflight: 16,
+            reconnect_max: Duration::from_secs(60),
+            drain_per_second: 50,
+        }
+    }
+}
+
+/// What may leave the box.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Put the plate string of a member into its events.
+    pub plate_in_events: bool,
+}

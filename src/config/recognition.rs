@@ -1,0 +1,129 @@
+//! What is read, who is recognised, and what becomes a visit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// Finding, reading and matching of number plates.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plates {
+    /// Packs that hold a detector and a reader, by name or folder; the first that has a task serves it.
+    pub packs: Vec<String>,
+    /// Folders in which packs are looked up by name, in order.
+    pub pack_folders: Vec<PathBuf>,
+    /// Grammar of the plates: `cn`, `hk-mo`, `eu`, `us`, `br`, `any`, or a file.
+    pub region: String,
+    /// Smallest width of a plate in the picture, in pixels, that is read.
+    pub min_width_px: f32,
+    /// Least score of the detector, 0..1; the pack's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 0.4_f32)]
+    pub detection_threshold: Option<f32>,
+    /// Share of strangers' readings that may be taken for a member, over the whole list.
+    pub false_accept_rate: f64,
+    /// Frames that must agree before a reading is told, unless one alone is beyond doubt.
+    pub min_frames: u32,
+    /// How long a vehicle may be out of sight before its track ends.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub track_lost_after: Duration,
+}
+
+impl Default for Plates {
+    fn default() -> Self {
+        Self {
+            packs: vec!["plate-cn".to_owned()],
+            pack_folders: vec!["/usr/share/forecourt/packs".into(), "models/packs".into()],
+            region: "cn".to_owned(),
+            min_width_px: 40.0,
+            detection_threshold: None,
+            false_accept_rate: 0.001,
+            min_frames: 2,
+            track_lost_after: Duration::from_secs(2),
+        }
+    }
+}
+
+/// When a visit begins, what is told of it, and when it ends.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Visits {
+    /// A member not seen for so long has left.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub absent_after: Duration,
+    /// A sighting at an exit ends the visit after this quiet time (a car may back up).
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub exit_grace: Duration,
+    /// Marks at which a dwell is told while it goes on.
+    #[serde(with = "duration::list")]
+    #[schemars(with = "Vec<String>")]
+    pub dwell_marks: Vec<Duration>,
+    /// A dwell shorter than this is not told.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub dwell_min: Duration,
+    /// How long a vehicle may be out of sight in a zone before its dwell ends; no longer than `absent_after` counts.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub dwell_gap: Duration,
+    /// Closing hour of the site, `HH:MM` in its time zone; open visits end then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"21:30")]
+    pub closes_at: Option<String>,
+}
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self {
+            absent_after: Duration::from_secs(30 * 60),
+            exit_grace: Duration::from_secs(5),
+            dwell_marks: vec![Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)],
+            dwell_min: Duration::from_secs(5),
+            dwell_gap: Duration::from_secs(20),
+            closes_at: None,
+        }
+    }
+}
+
+/// The member list on the box.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Members {
+    /// Consent lease of members whose import names none; matching stops when it runs out. `0s`: no lease.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub default_lease: Duration,
+    /// Most members the box will hold.
+    pub max_members: u32,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self { default_lease: Duration::ZERO, max_members: 2_000_000 }
+    }
+}
+
+/// ONNX Runtime.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inference {
+    /// `libonnxruntime.so`; looked up beside the program and in `/usr/lib/forecourt` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/usr/lib/forecourt/libonnxruntime.so")]
+    pub library: Option<PathBuf>,
+    /// Threads inside one session.
+    pub threads: u16,
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Self { library: None, threads: 1 }
+    }
+}
