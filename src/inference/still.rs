@@ -1,9 +1,10 @@
 //! A picture file as a frame: JPEG, PNG or BMP, turned upright as its EXIF data says.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Context;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::domain::Uptime;
 use crate::domain::frame::Frame;
@@ -22,6 +23,8 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     anyhow::ensure!(!path.is_dir(), "is a folder; name the pictures in it");
     let mut reader =
         ImageReader::open(path).context("cannot be read")?.with_guessed_format().context("cannot be read")?;
+    // The decoder fills the missing part of a JPEG with grey: a car would be "no plate".
+    anyhow::ensure!(reader.format() != Some(ImageFormat::Jpeg) || has_end(path)?, "is cut off; copy it again");
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LONGEST), Some(LONGEST));
     limits.max_alloc = Some(MOST_BYTES);
@@ -35,6 +38,17 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     let mut bgr = pixels.into_raw();
     bgr.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
     Frame::new(0, Uptime::ZERO, width, height, bgr).context("has no pixels")
+}
+
+/// Does a JPEG hold its end-of-image marker? Some cameras write padding behind it.
+fn has_end(path: &Path) -> anyhow::Result<bool> {
+    const PADDING: u64 = 65_536;
+    let mut file = std::fs::File::open(path).context("cannot be read")?;
+    let length = file.metadata().context("cannot be read")?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(PADDING))).context("cannot be read")?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).context("cannot be read")?;
+    Ok(tail.windows(2).any(|pair| pair == [0xFF, 0xD9]))
 }
 
 #[cfg(test)]
@@ -60,7 +74,13 @@ mod tests {
         let cut = folder.path().join("cut.png");
         let bytes = std::fs::read(&whole).unwrap();
         std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-        for path in [text, cut, folder.path().join("none.jpg"), folder.path().to_owned()] {
+        let photo = folder.path().join("photo.jpg");
+        image::RgbImage::new(64, 64).save(&photo).unwrap();
+        assert!(picture(&photo).is_ok());
+        let bytes = std::fs::read(&photo).unwrap();
+        let half = folder.path().join("half.jpg");
+        std::fs::write(&half, &bytes[..bytes.len() - 40]).unwrap();
+        for path in [text, cut, half, folder.path().join("none.jpg"), folder.path().to_owned()] {
             let words = format!("{:#}", picture(&path).unwrap_err());
             assert!(words.contains(&path.display().to_string()), "{words}");
         }

@@ -105,7 +105,7 @@ pub fn serve(path: &Path, to_rules: SyncSender<Message>) -> anyhow::Result<Contr
     if UnixStream::connect(path).is_ok() {
         bail!("another service answers on `{shown}` (`storage.control_socket`)");
     }
-    let _ = std::fs::remove_file(path);
+    remove_old_socket(path)?;
     let listener = UnixListener::bind(path).with_context(|| {
         format!("cannot listen on `{shown}`; set `storage.control_socket` to a place that can be written")
     })?;
@@ -116,6 +116,17 @@ pub fn serve(path: &Path, to_rules: SyncSender<Message>) -> anyhow::Result<Contr
         .name("control".to_owned())
         .spawn(move || accept(&listener, &to_rules, &tails, &stop))?;
     Ok(control)
+}
+
+/// What a killed service left behind; anything but a socket is somebody's file.
+fn remove_old_socket(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let shown = path.display();
+    if !meta.file_type().is_socket() {
+        bail!("`{shown}` (`storage.control_socket`) is no socket and is left alone; name a place that is free");
+    }
+    std::fs::remove_file(path).with_context(|| format!("cannot remove the old socket `{shown}`"))
 }
 
 impl Control {

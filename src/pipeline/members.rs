@@ -58,9 +58,14 @@ impl Directory {
 
     /// Takes up changes that another process made; true when there were any. Costs microseconds when there are none.
     pub fn refresh(&mut self) -> anyhow::Result<bool> {
-        let changed = self.store.changed(&mut self.seen)?;
+        // Marked as seen only when it was taken up: a list that cannot be read now is tried again.
+        let mut seen = self.seen;
+        let changed = self.store.changed(&mut seen)?;
         if changed {
             self.rebuild()?;
+        }
+        self.seen = seen;
+        if changed {
             tracing::info!(revision = self.seen.revision, plates = self.list.len(), "Member list taken up.");
         }
         Ok(changed)

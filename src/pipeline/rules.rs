@@ -35,6 +35,8 @@ use crate::store::spool::{
 const MOST_PENDING: usize = 10_000;
 /// How often members with an open visit are looked up in the list.
 const STANDING_EVERY: Duration = Duration::from_secs(5);
+/// Pause between two complaints about the member list.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// A crash costs no more of a visit's "last seen".
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,7 @@ pub struct Rules {
     notices: Vec<(Event, Moment)>,
     told_cameras: BTreeMap<String, (CameraState, Option<String>)>,
     checked: Uptime,
+    complained: Option<Uptime>,
 }
 
 /// How long events of each class are worth sending.
@@ -123,6 +126,7 @@ impl Rules {
             notices: Vec::new(),
             told_cameras: BTreeMap::new(),
             checked: Uptime::ZERO,
+            complained: None,
             clock,
             boot,
             directory,
@@ -139,7 +143,7 @@ impl Rules {
     pub fn frame(&mut self, frame: FrameObservation) -> anyhow::Result<Vec<StoredEvent>> {
         let now = self.moment(frame.at);
         if let Some(watch) = self.watches.get_mut(&frame.camera) {
-            self.pending.extend(watch.frame(frame, now, &self.directory, &self.matching)?);
+            self.pending.extend(watch.frame(frame, now, &self.directory, &self.matching));
         }
         self.commit(now)
     }
@@ -153,20 +157,32 @@ impl Rules {
         if self.boot.is_trusted() {
             self.book.clock_is_right(now);
         }
-        if self.directory.refresh()? {
-            for watch in self.watches.values_mut() {
-                self.pending.extend(watch.list_changed(now, &self.directory, &self.matching)?);
-            }
-            self.check_standing(now)?;
-        } else if at.saturating_sub(self.checked) >= STANDING_EVERY {
-            self.check_standing(now)?;
+        // A member list that cannot be read must not keep visits from ending and events from being sent.
+        if let Err(error) = self.take_up_list(now)
+            && self.complained.is_none_or(|last| at.saturating_sub(last) >= COMPLAIN_EVERY)
+        {
+            self.complained = Some(at);
+            tracing::error!("The member list cannot be read; the one in memory goes on: {error:#}");
         }
         for watch in self.watches.values_mut() {
-            self.pending.extend(watch.pass(now, &self.directory, &self.matching)?);
+            self.pending.extend(watch.pass(now, &self.directory, &self.matching));
         }
         let mut events = self.commit(now)?;
         events.extend(self.spool.maintain(now.wall, self.boot.quality())?);
         Ok(events)
+    }
+
+    fn take_up_list(&mut self, now: Moment) -> anyhow::Result<()> {
+        let changed = self.directory.refresh()?;
+        if changed {
+            for watch in self.watches.values_mut() {
+                self.pending.extend(watch.list_changed(now, &self.directory, &self.matching));
+            }
+        }
+        if changed || now.uptime.saturating_sub(self.checked) >= STANDING_EVERY {
+            self.check_standing(now)?;
+        }
+        Ok(())
     }
 
     /// Takes how the cameras are; a change is told with the next commit.

@@ -68,10 +68,14 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     let attention = Attention::default();
     let done = Arc::new(AtomicBool::new(false));
 
+    // First of all: a second service must be refused before it takes over the first one's cameras and session.
+    let control = control::serve(&config.storage.control_socket, to_rules.clone())?;
+    if config.mqtt.url.is_empty() {
+        warn!("No broker is set (`mqtt.url`): events wait in the outbox until one is.");
+    }
     let (delivery, acknowledgements) = Delivery::start(config, rules.spool())?;
     let cameras = Cameras::start(&config.cameras, base, &clock)?;
     let view = cameras.view();
-    let control = control::serve(&config.storage.control_socket, to_rules.clone())?;
     let inference = spawn("inference", {
         let (slots, names) = (Arc::clone(view.slots()), names(config));
         let (attention, to_rules) = (Arc::clone(&attention), to_rules.clone());

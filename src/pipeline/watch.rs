@@ -130,7 +130,7 @@ impl Watch {
         now: Moment,
         directory: &Directory,
         matching: &Matching,
-    ) -> anyhow::Result<Vec<Input>> {
+    ) -> Vec<Input> {
         self.counts.frames += 1;
         let size = frame.size;
         frame.plates.retain(|plate| self.zones.place(&plate.rect, size) != Place::Ignored);
@@ -138,37 +138,32 @@ impl Watch {
         for update in self.tracker.step(&frame) {
             let plate = &frame.plates[update.observation];
             self.follow(&update, plate, frame.at, size);
-            self.read(&update, plate, now, directory, matching, &mut inputs)?;
+            self.read(&update, plate, now, directory, matching, &mut inputs);
             self.presence(update.track, frame.at, &mut inputs);
         }
-        self.end(now, directory, matching, &mut inputs)?;
-        Ok(inputs)
+        self.end(now, directory, matching, &mut inputs);
+        inputs
     }
 
     /// Lets time pass without a frame.
-    pub fn pass(&mut self, now: Moment, directory: &Directory, matching: &Matching) -> anyhow::Result<Vec<Input>> {
+    pub fn pass(&mut self, now: Moment, directory: &Directory, matching: &Matching) -> Vec<Input> {
         let mut inputs = Vec::new();
-        self.end(now, directory, matching, &mut inputs)?;
-        Ok(inputs)
+        self.end(now, directory, matching, &mut inputs);
+        inputs
     }
 
     /// The list changed: plates in the picture may be members' now.
-    pub fn list_changed(
-        &mut self,
-        now: Moment,
-        directory: &Directory,
-        matching: &Matching,
-    ) -> anyhow::Result<Vec<Input>> {
+    pub fn list_changed(&mut self, now: Moment, directory: &Directory, matching: &Matching) -> Vec<Input> {
         let mut inputs = Vec::new();
         for track in self.tracks.keys().copied().collect::<Vec<_>>() {
             let Some(followed) = self.tracks.get_mut(&track) else { continue };
             let against = against(directory, matching);
             if let Some(standing) = followed.reading.list_changed(now.uptime, against).cloned() {
                 let seen = Seen { track, at: now.uptime, first_seen: now.uptime, direction: None };
-                self.decided(seen, &standing, now, directory, &mut inputs)?;
+                self.decided(seen, &standing, now, directory, &mut inputs);
             }
         }
-        Ok(inputs)
+        inputs
     }
 
     fn follow(&mut self, update: &TrackUpdate, plate: &PlateObservation, at: Uptime, size: (u32, u32)) {
@@ -194,19 +189,19 @@ impl Watch {
         directory: &Directory,
         matching: &Matching,
         inputs: &mut Vec<Input>,
-    ) -> anyhow::Result<()> {
-        let Some(followed) = self.tracks.get_mut(&update.track) else { return Ok(()) };
+    ) {
+        let Some(followed) = self.tracks.get_mut(&update.track) else { return };
         if let Some(reason) = plate.rejected {
             followed.reading.unreadable(reason);
         }
         // A frame whose plate contradicts the track's is not pooled: the tracker will split them if it goes on.
-        let Some(evidence) = plate.evidence.as_ref().filter(|_| !update.disputed) else { return Ok(()) };
+        let Some(evidence) = plate.evidence.as_ref().filter(|_| !update.disputed) else { return };
         let against = against(directory, matching);
         let at = now.uptime;
         let news = followed.reading.add(at, evidence, &plate.colours, &mut self.interpreter, against).cloned();
-        let Some(standing) = news else { return Ok(()) };
+        let Some(standing) = news else { return };
         let seen = Seen { track: update.track, at, first_seen: update.first_seen, direction: update.direction };
-        self.decided(seen, &standing, now, directory, inputs)
+        self.decided(seen, &standing, now, directory, inputs);
     }
 
     fn decided(
@@ -216,26 +211,30 @@ impl Watch {
         now: Moment,
         directory: &Directory,
         inputs: &mut Vec<Input>,
-    ) -> anyhow::Result<()> {
+    ) {
         let Standing::Listed(found) = standing else {
             self.counts.ambiguous += 1;
-            return Ok(());
+            return;
         };
-        let owner = directory.owner(&found.plate, now.wall)?;
-        let Some(followed) = self.tracks.get_mut(&seen.track) else { return Ok(()) };
+        let owner = directory.owner(&found.plate, now.wall);
+        let Some(followed) = self.tracks.get_mut(&seen.track) else { return };
         match owner {
-            Owner::One(member) => {
+            // What else was seen in this frame must not suffer from it.
+            Err(error) => {
+                tracing::error!("A member could not be looked up; asked again with the next frame: {error:#}");
+                followed.reading.ask_again();
+            }
+            Ok(Owner::One(member)) => {
                 self.counts.members += 1;
                 followed.member = Some(MemberFacts::from(member.as_ref()));
                 inputs.push(Input::Sighting(Box::new(self.sighting(seen, found, &member))));
             }
-            Owner::Several(_) => {
+            Ok(Owner::Several(_)) => {
                 self.counts.ambiguous += 1;
                 followed.reading.forget();
             }
-            Owner::Nobody(_) => followed.reading.forget(),
+            Ok(Owner::Nobody(_)) => followed.reading.forget(),
         }
-        Ok(())
     }
 
     fn sighting(&self, seen: Seen, found: &Match, member: &Member) -> Sighting {
@@ -272,18 +271,12 @@ impl Watch {
         inputs.push(Input::Presence { key: self.key(track), at, zone });
     }
 
-    fn end(
-        &mut self,
-        now: Moment,
-        directory: &Directory,
-        matching: &Matching,
-        inputs: &mut Vec<Input>,
-    ) -> anyhow::Result<()> {
+    fn end(&mut self, now: Moment, directory: &Directory, matching: &Matching, inputs: &mut Vec<Input>) {
         for TrackEnd { track, first_seen, last_seen, .. } in self.tracker.expired(now.uptime) {
             let Some(followed) = self.tracks.get_mut(&track) else { continue };
             if let Some(standing) = followed.reading.last_word(against(directory, matching)).cloned() {
                 let seen = Seen { track, at: last_seen, first_seen, direction: None };
-                self.decided(seen, &standing, now, directory, inputs)?;
+                self.decided(seen, &standing, now, directory, inputs);
             }
             let Some(followed) = self.tracks.remove(&track) else { continue };
             self.counts.vehicles += 1;
@@ -294,7 +287,6 @@ impl Watch {
                 inputs.push(Input::TrackEnded { key: self.key(track) });
             }
         }
-        Ok(())
     }
 
     fn key(&self, track: TrackId) -> TrackKey {
@@ -324,9 +316,13 @@ fn against<'a>(directory: &'a Directory, matching: &'a Matching) -> Against<'a> 
 /// The reasons in words; never the plate.
 fn why(found: &Match) -> String {
     let frames = if found.frames == 1 { "one frame".to_owned() } else { format!("{} frames", found.frames) };
+    let unclear =
+        if found.differs == 1 { "one character was".to_owned() } else { format!("{} characters were", found.differs) };
     match found.differs {
         0 => format!("the listed plate is what was read in {frames}"),
-        1 => format!("one character was unclear in {frames}; no unlisted plate explains them as well"),
-        n => format!("{n} characters were unclear in {frames}; no unlisted plate explains them as well"),
+        _ if found.ratio >= 0.0 => format!("{unclear} unclear in {frames}; no unlisted plate explains them as well"),
+        _ => format!(
+            "{unclear} unclear in {frames}; an unlisted plate explains them slightly better, within the allowance"
+        ),
     }
 }

@@ -117,6 +117,11 @@ impl TrackReading {
         if asked && !settled { self.ask(at, against) } else { None }
     }
 
+    /// Who has the plate could not be looked up: the next frame asks again.
+    pub fn ask_again(&mut self) {
+        (self.standing, self.due, self.pause) = (Standing::Open, Uptime::ZERO, Duration::ZERO);
+    }
+
     /// A listed plate whose member is not to be matched (any more): the track is a stranger's.
     pub fn forget(&mut self) {
         self.standing = Standing::Stranger;
