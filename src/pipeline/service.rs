@@ -61,6 +61,8 @@ type Attention = Arc<Mutex<HashMap<String, Vec<Settled>>>>;
 /// # Errors
 /// What kept it from starting, or which thread died.
 pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    // Whatever is made from here on is the service's alone; the control socket opens itself to the group.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let (clock, boot) = (Clock::system(), Boot::system());
     let reader = PlateReader::load(&config.plates, &config.inference, base)?;
     let mut rules = rules(config, base, &clock, &boot, &reader)?;

@@ -238,6 +238,11 @@ fn t9_a_hostile_broker_neither_loses_events_nor_stops_them() {
 
 #[test]
 fn t9_sees_a_refusal_that_is_taken_for_a_success() {
-    let outcome = endured(17, Duration::from_secs(60), PlantedBug::RefusalIsSuccess);
-    assert!(!outcome.verdict.lost.is_empty(), "{:?}", outcome.verdict);
+    // A refusal meets an event only when one is under way at that moment: some runs are lucky.
+    let seen = (0..8).any(|_| {
+        let outcome = endured(34, Duration::from_secs(60), PlantedBug::RefusalIsSuccess);
+        println!("T9, planted: {:?}, refused {}, {:?}", outcome.met, outcome.status.refused, outcome.verdict);
+        !outcome.verdict.lost.is_empty()
+    });
+    assert!(seen, "no event was lost although refusals count as successes");
 }

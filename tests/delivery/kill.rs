@@ -128,8 +128,18 @@ fn t2_sees_an_acceptance_that_comes_before_the_commit() {
     if !strace_works() {
         return;
     }
-    let (_, wrong) = killed_at_each_call(PlantedBug::AcceptBeforeCommit, &["pwrite64"], 8);
-    assert!(wrong.iter().any(|verdict| !verdict.lost.is_empty()), "{wrong:?}");
+    // The first writes open the file; somewhere behind them one stands between acceptance and commit.
+    let folder = tempfile::tempdir().unwrap();
+    let seen = (1..=120).any(|when| {
+        let order = Order {
+            count: 6 * when as u64,
+            bug: PlantedBug::AcceptBeforeCommit,
+            pause_ms: 1,
+            ..order(folder.path(), 0)
+        };
+        killed_at_call(&order, "pwrite64", when).is_some_and(|verdict| !verdict.lost.is_empty())
+    });
+    assert!(seen, "no kill at a write showed an accepted event that is gone");
 }
 
 /// A producer that dies `deaths` times at the moment of an acknowledgement.
@@ -165,5 +175,6 @@ fn t13_killed_between_acknowledgement_and_deletion_an_event_is_repeated_and_not_
 #[test]
 fn t13_sees_a_queue_that_is_forgotten_at_the_start() {
     let Some((verdict, _)) = dies_before_deleting(4, PlantedBug::ForgetAtStart) else { return };
-    assert!(!verdict.lost.is_empty(), "{verdict:?}");
+    // Lost by name, or as numbers that never came and that no record tells: depends on how far the dying one got.
+    assert!(!verdict.holds(), "{verdict:?}");
 }
