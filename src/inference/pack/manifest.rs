@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{ADAPTORS, CropSpec, DoubleRow, Fit, Head, Input, Output, Task, Thresholds};
+use super::input::{Fit, Input};
+use super::spec::{ADAPTORS, CropSpec, DoubleRow, Head, Output, Task, Thresholds};
 
 /// What a pack holds.
 #[derive(Clone, Debug, PartialEq)]

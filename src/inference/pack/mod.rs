@@ -7,6 +7,7 @@
 mod choose;
 mod confusions;
 mod find;
+mod input;
 mod manifest;
 mod onnx;
 mod spec;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub use choose::{Chosen, prefer};
 pub(crate) use confusions::read as read_confusions;
 pub use find::{PackFolders, SHIPPED, packs_in};
+pub use input::{ColourOrder, Dtype, Fit, Input, Layout, PerChannel, Resize};
 pub use manifest::{Golden, Manifest, ManifestError, Model, OtherModel};
 pub use spec::*;
 pub use verify::{BadModel, ModelFile};

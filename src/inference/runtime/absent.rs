@@ -11,9 +11,9 @@ use crate::inference::picture::TensorData;
 pub(crate) enum Session {}
 
 impl Session {
-    /// Always refuses.
+    /// Always refuses; `Runtime::find` has done so before.
     pub fn new(_runtime: &Runtime, _model: &[u8]) -> anyhow::Result<Self> {
-        bail!("this program was built without ONNX Runtime (feature `onnx`); it recognises nothing")
+        bail!("this program was built without ONNX Runtime (feature `onnx`)")
     }
 
     /// Of no session.

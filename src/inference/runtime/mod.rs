@@ -27,6 +27,7 @@ const TELEMETRY_MARK: &[u8] = b"Applications6Events";
 
 /// Where and how sessions are made.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "without ONNX Runtime there is nothing to load"))]
 pub(crate) struct Runtime {
     /// `libonnxruntime.so`.
     pub library: PathBuf,
@@ -48,6 +49,9 @@ pub(crate) struct Port {
 impl Runtime {
     /// Finds the library; `setting` is `inference.library`, taken as it is when present.
     pub fn find(setting: Option<&Path>, threads: u16) -> anyhow::Result<Self> {
+        if !cfg!(feature = "onnx") {
+            bail!("this program was built without ONNX Runtime (feature `onnx`); it recognises nothing");
+        }
         let library = match setting {
             Some(path) => path.to_owned(),
             None => look_up(std::env::var_os("FORECOURT_ONNXRUNTIME").map(PathBuf::from), &program_folders())?,
