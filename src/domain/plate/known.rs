@@ -2,8 +2,8 @@
 //!
 //! Every listed plate near a plausible reading is scored in the same evidence as the best string that is *not*
 //! listed. What is compared is the ratio of the two, so a listed plate is found when single characters are unreadable
-//! and no other string explains them better, and a stranger's plate one character away is refused because it explains
-//! the evidence better than the member's. The threshold is calibrated for a stated false-accept rate over a list of
+//! and no other string explains them clearly better, and a stranger's plate one character away is refused because its
+//! own string explains the evidence far better than the member's. The threshold is calibrated for a stated false-accept rate over a list of
 //! 10,000 and scaled to the list at hand (Neyman–Pearson; the open-set rate grows with the number of listed plates).
 
 use std::collections::BTreeSet;
