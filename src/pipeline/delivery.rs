@@ -116,7 +116,8 @@ impl Delivery {
         self.running.as_ref().is_none_or(|(_, thread)| !thread.is_finished())
     }
 
-    /// Tells the platform that the box goes offline, and ends; gives up waiting after `limit`.
+    /// Tells the platform that the box goes offline, and ends; gives up waiting after `limit`. What was acknowledged
+    /// until then is taken by a last [`Acknowledgements::apply`].
     pub fn stop(self, limit: Duration) {
         let Some((switch, thread)) = self.running else { return };
         switch.stop();

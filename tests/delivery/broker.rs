@@ -22,17 +22,24 @@ pub struct Mosquitto {
 
 /// `None`, with a line that says so, when Mosquitto is not installed.
 pub fn mosquitto(folder: &Path, persistence: bool) -> Option<Mosquitto> {
+    let text = format!(
+        "allow_anonymous true\npersistence {persistence}\npersistence_location {}/\nautosave_interval 1\n\
+         autosave_on_changes true\n",
+        folder.display()
+    );
+    mosquitto_with(folder, &text)
+}
+
+/// The same with these settings.
+pub fn mosquitto_with(folder: &Path, settings: &str) -> Option<Mosquitto> {
     if !Path::new(MOSQUITTO).exists() {
         eprintln!("SKIPPED: {MOSQUITTO} is not installed (apt-get install mosquitto)");
         return None;
     }
     let port = free_port();
     let config = folder.join("mosquitto.conf");
-    let text = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence {persistence}\n\
-         persistence_location {}/\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\nlog_type none\n",
-        folder.display()
-    );
+    let user = if nix::unistd::Uid::effective().is_root() { "user root\n" } else { "" };
+    let text = format!("listener {port} 127.0.0.1\n{user}max_queued_messages 0\nlog_type none\n{settings}");
     std::fs::write(&config, text).unwrap();
     let mut broker = Mosquitto { port, config, process: None };
     broker.start();
@@ -88,6 +95,8 @@ pub struct Subscriber {
     pub seen: Vec<Arrival>,
     /// How often each event id has arrived.
     pub ids: BTreeMap<String, usize>,
+    /// The last word on `state/online`.
+    pub presence: Option<serde_json::Value>,
 }
 
 impl Subscriber {
@@ -95,7 +104,7 @@ impl Subscriber {
     pub fn listen(port: u16) -> Self {
         let mut stream = TcpStream::connect(local(port)).unwrap();
         stream.set_nodelay(true).unwrap();
-        wire::connect("observer").write(&mut stream).unwrap();
+        wire::connect(&format!("observer-{}", stream.local_addr().unwrap().port())).write(&mut stream).unwrap();
         assert_eq!(Packet::read(&mut stream).unwrap().body[1], 0, "CONNACK");
         wire::subscribe("#").write(&mut stream).unwrap();
         while Packet::read(&mut stream).unwrap().kind != 9 {}
@@ -112,7 +121,7 @@ impl Subscriber {
             }
             let _ = stream.flush();
         });
-        Self { arrivals, seen: Vec::new(), ids: BTreeMap::new() }
+        Self { arrivals, seen: Vec::new(), ids: BTreeMap::new(), presence: None }
     }
 
     /// Listens until `enough` says so; `false` when the time is over before.
@@ -135,6 +144,8 @@ impl Subscriber {
                 *self.ids.entry(id).or_default() += 1;
             }
             self.seen.push(arrival);
+        } else if arrival.topic.ends_with("/state/online") {
+            self.presence = serde_json::from_slice(&arrival.payload).ok();
         }
     }
 }

@@ -9,8 +9,11 @@
 //! | `disk` (T5) | full disk |
 //! | `offline` (T12) | a long time without a broker, into the cap |
 //! | `corrupt` (T14) | damaged, cut, lost and foreign files |
+//! | `presence`, `tls` | none: birth and farewell, time to the broker, certificates and passwords |
 //! | `model` | random histories against a queue in memory |
 
+// What is tested here is the same without it: once in `make test` is enough.
+#![cfg(feature = "opencv")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -33,5 +36,7 @@ mod hostile;
 mod kill;
 mod model;
 mod offline;
+mod presence;
 mod restart;
+mod tls;
 mod wire;

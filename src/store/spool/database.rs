@@ -2,6 +2,7 @@
 //!
 //! Promise: what is returned has passed a check and has the newest schema. Its contents are `spool`'s business.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -90,7 +91,8 @@ fn refuse_old_sqlite(version: i32) -> Result<(), OpenError> {
 
 fn open_sound(path: &Path, max_mib: u32) -> Result<Database, Refusal> {
     let judge = |error: rusqlite::Error| judge(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    make_private(path).map_err(|source| Refusal::Hard(OpenError::Folder { path: path.to_owned(), source }))?;
     let connection = Connection::open_with_flags(path, flags).map_err(judge)?;
     check_owner(path, &connection)?;
     set_pragmas(&connection).map_err(judge)?;
@@ -99,6 +101,11 @@ fn open_sound(path: &Path, max_mib: u32) -> Result<Database, Refusal> {
     let epoch = connection.query_row("select epoch from box", [], |row| row.get(0)).map_err(judge)?;
     let max_pages = set_cap(&connection, max_mib).map_err(judge)?;
     Ok(Database { connection, epoch, max_pages })
+}
+
+/// Whom a member visited is nobody else's business: only the owner may read the file; its companions follow it.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(drop)
 }
 
 /// Is the error one that a new file would cure?

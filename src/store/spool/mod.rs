@@ -374,9 +374,10 @@ impl Spool {
         }
         self.health.detail = Some(error.to_string());
         self.failure = Some((error.clone(), Instant::now()));
-        match (condition, &self.ballast) {
-            (Condition::Full, Some(ballast)) => ballast.throw_off(),
-            (Condition::Full | Condition::Ok, _) | (_, None) => {}
+        match (error, &self.ballast) {
+            (SpoolError::DiskFull { .. }, Some(ballast)) => ballast.throw_off(),
+            // The disk has room, the spool may not use it; without a file there is nothing to open again.
+            (SpoolError::DiskFull { .. } | SpoolError::CapReached { .. }, _) | (_, None) => {}
             (_, Some(_)) => self.connection = None,
         }
     }

@@ -216,6 +216,18 @@ fn two_processes_may_not_own_it() {
 }
 
 #[test]
+fn only_the_owner_may_read_whom_a_member_visited() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 8);
+    append(&mut spool, EventClass::P1, 10);
+    for suffix in ["", "-wal", "-shm"] {
+        let file = folder.path().join(format!("{FILE_NAME}{suffix}"));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
 fn in_memory_the_same_events_give_the_same_bytes() {
     let run = || {
         let mut spool = Spool::in_memory("replay", limits(8), compose()).unwrap();
