@@ -174,7 +174,15 @@ fn t13_killed_between_acknowledgement_and_deletion_an_event_is_repeated_and_not_
 
 #[test]
 fn t13_sees_a_queue_that_is_forgotten_at_the_start() {
-    let Some((verdict, _)) = dies_before_deleting(4, PlantedBug::ForgetAtStart) else { return };
-    // Lost by name, or as numbers that never came and that no record tells: depends on how far the dying one got.
-    assert!(!verdict.holds(), "{verdict:?}");
+    // Lost by name, or as numbers that never came and that no record tells: depends on how far the dying one got, and
+    // a lucky run has nothing waiting when it starts again.
+    let mut verdicts = Vec::new();
+    for _ in 0..8 {
+        let Some((verdict, _)) = dies_before_deleting(4, PlantedBug::ForgetAtStart) else { return };
+        if !verdict.holds() {
+            return;
+        }
+        verdicts.push(verdict);
+    }
+    panic!("a queue that forgets at the start was never seen: {verdicts:?}");
 }
