@@ -188,7 +188,11 @@ impl<T: Events> Events for BuggyEvents<T> {
     }
 
     fn left_over(&mut self) -> Vec<Happened> {
-        self.inner.left_over()
+        let taken_for_success = |happened| match (happened, self.bug) {
+            (Happened::Answered(id, _), PlantedBug::RefusalIsSuccess) => Happened::Answered(id, Outcome::Accepted),
+            (other, _) => other,
+        };
+        self.inner.left_over().into_iter().map(taken_for_success).collect()
     }
 }
 
