@@ -69,6 +69,7 @@ fn scene(cars: u16, read: bool) -> Vec<FrameObservation> {
         at: at(seq),
         size,
         plates: plates(seq),
+        faces: Vec::new(),
         timing: StageTimes::default(),
     };
     (0..FRAMES).map(frame).collect()

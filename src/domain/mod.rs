@@ -1,6 +1,7 @@
 //! The rules. Pure: no I/O, no clock, no async, no logging; time and facts come in as values, decisions go out as values.
 
 pub mod event;
+pub mod face;
 pub mod frame;
 pub mod geometry;
 pub mod member;

@@ -1,11 +1,12 @@
 //! What the inference thread says of one frame; what trackers and readers work on.
 
 use super::Uptime;
+use super::face::FaceObservation;
 use super::geometry::{Quad, Rect};
 use super::plate::PlateColour;
 use super::plate::evidence::Evidence;
 
-/// All plates that were found in one frame of one camera.
+/// All plates and faces that were found in one frame of one camera.
 #[derive(Clone, Debug)]
 pub struct FrameObservation {
     /// Id of the camera.
@@ -18,6 +19,8 @@ pub struct FrameObservation {
     pub size: (u32, u32),
     /// In falling order of detection score.
     pub plates: Vec<PlateObservation>,
+    /// In falling order of detection score; empty where faces are not read.
+    pub faces: Vec<FaceObservation>,
     /// What it cost.
     pub timing: StageTimes,
 }
@@ -117,4 +120,8 @@ pub struct StageTimes {
     pub read_ms: f32,
     /// Turning its output into evidence.
     pub read_post_ms: f32,
+    /// Pre- and post-processing of faces: resizing, decoding, aligning.
+    pub face_work_ms: f32,
+    /// The networks for faces: detector, embedding, expression.
+    pub face_ms: f32,
 }

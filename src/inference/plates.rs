@@ -63,7 +63,7 @@ impl PlateReader {
             plates.push(self.look_at(frame, &candidate, wanted, &mut timing)?);
         }
         let (camera, size) = (camera.to_owned(), (frame.width, frame.height));
-        Ok(FrameObservation { camera, seq: frame.seq, at: frame.at, size, plates, timing })
+        Ok(FrameObservation { camera, seq: frame.seq, at: frame.at, size, plates, faces: Vec::new(), timing })
     }
 
     /// What reads the plates that were found.

@@ -293,6 +293,7 @@ mod tests {
             at: Uptime::ZERO,
             size: (640, 480),
             plates: vec![plate(Rect::new(2.0, 0.0, 102.0, 30.0)), plate(Rect::new(400.0, 0.0, 500.0, 30.0))],
+            faces: Vec::new(),
             timing: StageTimes::default(),
         };
         let found =

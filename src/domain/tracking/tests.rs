@@ -27,7 +27,15 @@ fn at(x: f32, y: f32, width: f32) -> Rect {
 
 fn frame(ms: u64, plates: Vec<PlateObservation>) -> FrameObservation {
     let (size, timing) = ((1920, 1080), StageTimes::default());
-    FrameObservation { camera: "gate".into(), seq: ms, at: Uptime::from_millis(ms), size, plates, timing }
+    FrameObservation {
+        camera: "gate".into(),
+        seq: ms,
+        at: Uptime::from_millis(ms),
+        size,
+        plates,
+        faces: Vec::new(),
+        timing,
+    }
 }
 
 fn tracker() -> Tracker {
