@@ -13,13 +13,15 @@ mod publisher;
 mod queue;
 mod rumqtt;
 mod schedule;
+mod settings;
 mod status;
 mod topics;
 
 pub use address::Address;
 pub use link::{Events, Happened, Link, Message, Outcome, Sender};
-pub use publisher::{Publisher, Settings, Switch};
+pub use publisher::{Publisher, Switch};
 pub use queue::{Item, Queue, Ticket};
 pub use rumqtt::Rumqtt;
+pub use settings::Settings;
 pub use status::{ConnectionState, Status};
 pub use topics::Topics;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -20,56 +19,17 @@ use super::link::{Events, Happened, Link, Message, Outcome, Sender};
 use super::pace::Backoff;
 use super::queue::{Item, Queue, Ticket};
 use super::schedule::Schedule;
+use super::settings::Settings;
 use super::status::{ConnectionState, Status};
 use super::topics::Topics;
-use crate::config;
-use crate::domain::event::{EventClass, mark_late};
+use crate::domain::event::EventClass;
 
 /// Looks at the queue at least so often, should a wake-up have been missed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Health older than this is of no use to anybody.
-const HEALTH_EXPIRY: Duration = Duration::from_secs(900);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A connection that lasted so long was a good one: the next pause is short again.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
-
-/// How to send.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Names on the broker.
-    pub topics: Topics,
-    /// Messages on the wire at once.
-    pub window: u16,
-    /// Longest pause between two attempts, and longest rest of a refused event.
-    pub reconnect_max: Duration,
-    /// Events a second from a backlog; 0: no limit.
-    pub drain_per_second: u32,
-    /// An event sent later than this after it happened is marked.
-    pub late_after: Duration,
-    /// A connection with messages on the wire and no answer for so long is replaced.
-    pub stalled_after: Duration,
-    /// Name of the queue's file, told in the birth message.
-    pub epoch: String,
-    /// Number of the first connection; greater than that of any earlier one.
-    pub first_session: u64,
-}
-
-impl Settings {
-    /// What the settings file says; `starts` counts the starts of the service.
-    pub fn new(site: &config::Site, mqtt: &config::Mqtt, outbox: &config::Outbox, epoch: &str, starts: u64) -> Self {
-        Self {
-            topics: Topics::new(site, mqtt),
-            window: mqtt.max_inflight.clamp(1, 20),
-            reconnect_max: mqtt.reconnect_max,
-            drain_per_second: mqtt.drain_per_second,
-            late_after: outbox.late_after,
-            stalled_after: Duration::from_secs(60),
-            epoch: epoch.to_owned(),
-            first_session: starts * 1_000_000 + 1,
-        }
-    }
-}
 
 /// Ends a publisher.
 #[derive(Debug)]
@@ -334,7 +294,7 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
 
     fn offer(&mut self, sender: &L::Sender, connection: &mut Connection, item: Item, now: Instant) {
         let (ticket, class) = (item.ticket, item.class);
-        let message = self.message(item);
+        let message = self.settings.message(item, Timestamp::now());
         let refused = if !Topics::is_valid(&message.topic) {
             Some("its topic is not valid".to_owned())
         } else if message.wire_bytes() > connection.max_packet {
@@ -344,20 +304,6 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         };
         if let Some(reason) = refused {
             self.refused(connection, ticket, class, &reason, now);
-        }
-    }
-
-    fn message(&self, item: Item) -> Message {
-        let properties = properties(&item.payload);
-        let age = Timestamp::now().duration_since(item.happened_at);
-        let late = Duration::try_from(age).is_ok_and(|age| age > self.settings.late_after);
-        Message {
-            topic: self.settings.topics.whole(&item.topic),
-            payload: if late { mark_late(&item.payload) } else { item.payload },
-            retain: false,
-            content_type: "application/cloudevents+json",
-            properties,
-            expiry: (item.class == EventClass::P3).then_some(HEALTH_EXPIRY),
         }
     }
 
@@ -424,19 +370,6 @@ fn hand_over<S: Sender>(
     }
     connection.flight.handed(parcel);
     Ok(())
-}
-
-/// `type`, `id` and `schema` of a CloudEvent, for brokers and consumers that route without parsing.
-fn properties(payload: &[u8]) -> Vec<(String, String)> {
-    #[derive(Deserialize)]
-    struct Head {
-        r#type: Option<String>,
-        id: Option<String>,
-        dataschema: Option<String>,
-    }
-    let Ok(head) = serde_json::from_slice::<Head>(payload) else { return Vec::new() };
-    let named = [("type", head.r#type), ("id", head.id), ("schema", head.dataschema)];
-    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 #[cfg(test)]

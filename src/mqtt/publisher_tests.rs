@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::*;
+use crate::config;
 
 /// What the test sees and steers.
 #[derive(Default)]

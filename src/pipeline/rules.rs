@@ -4,32 +4,37 @@
 //! refuses, nothing changes and the same events come out when it accepts again. Owns the only writing connection of the
 //! spool, so acknowledgements of the broker are deleted here too.
 
+mod closing;
+mod envelope;
+mod rows;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::civil;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
 
 use super::members::Directory;
 use super::watch::{Counts, Matching, Settled, Watch};
-use crate::camera::{self, CameraReport};
+use crate::camera::CameraReport;
 use crate::clock::{Boot, Clock};
 use crate::config;
 use crate::domain::Uptime;
-use crate::domain::event::{self, CameraState, DeviceCamera, Envelope, Event, EventClass, OutboxDropped, ZoneRef};
+use crate::domain::event::{self, CameraState, DeviceCamera, Event, ZoneRef};
 use crate::domain::geometry::{Point, Polygon};
 use crate::domain::observation::FrameObservation;
 use crate::domain::plate::reading::Interpreter;
-use crate::domain::time::{Moment, Stamp};
+use crate::domain::time::Moment;
 use crate::domain::tracking::TrackerSettings;
 use crate::domain::visit::zones::ZoneMap;
-use crate::domain::visit::{Change, Input, Now, SavedVisit, Visit, VisitBook, VisitRules, VisitSettings};
-use crate::store::spool::{
-    ComposeDrop, DropEvent, Dropped, Identity, NewEvent, RowKey, Spool, SpoolError, StoredEvent, VisitRow,
-};
+use crate::domain::visit::{Change, Input, Now, VisitBook, VisitRules, VisitSettings};
+use crate::store::spool::{Identity, NewEvent, RowKey, Spool, SpoolError, StoredEvent, VisitRow};
+use closing::{Closing, closing};
+use envelope::{Keep, camera_state, envelope};
+use rows::{closed_row, open_row, saved_visits};
+
+pub use closing::time_zone;
+pub use envelope::{compose_drops, source};
 
 /// Inputs kept while the disk refuses; presences go first, they are said again with the next frame.
 const MOST_PENDING: usize = 10_000;
@@ -58,20 +63,6 @@ pub struct Rules {
     told_cameras: BTreeMap<String, (CameraState, Option<String>)>,
     checked: Uptime,
     complained: Option<Uptime>,
-}
-
-/// How long events of each class are worth sending.
-#[derive(Clone, Copy)]
-struct Keep {
-    arrivals: Duration,
-    dwell: Duration,
-}
-
-/// When the site closes.
-#[derive(Clone)]
-struct Closing {
-    at: civil::Time,
-    zone: TimeZone,
 }
 
 /// What a person may want to know.
@@ -310,122 +301,6 @@ impl Rules {
     }
 }
 
-impl Keep {
-    fn until(self, class: EventClass, happened: Timestamp) -> Option<Timestamp> {
-        let age = match class {
-            EventClass::P0 => return None,
-            EventClass::P1 => self.arrivals,
-            EventClass::P2 | EventClass::P3 => self.dwell,
-        };
-        happened.checked_add(age).ok()
-    }
-}
-
-impl Closing {
-    /// The latest closing hour that is not after `now`.
-    fn last(&self, now: Timestamp) -> Timestamp {
-        let today = now.to_zoned(self.zone.clone()).date();
-        let on = |date: civil::Date| date.to_datetime(self.at).to_zoned(self.zone.clone()).map(|at| at.timestamp());
-        let latest = [Ok(today), today.checked_sub(1.day())].into_iter().flatten().filter_map(|date| on(date).ok());
-        latest.filter(|at| *at <= now).max().unwrap_or(Timestamp::MIN)
-    }
-}
-
-/// The event that tells of dropped events, in the envelope of all others; for [`Spool::open`].
-pub fn compose_drops(config: &config::Config, clock: Clock, boot: Boot) -> ComposeDrop {
-    let source = source(config);
-    Box::new(move |dropped, identity, at| {
-        let now = Moment::new(clock.uptime(), at);
-        let event = Event::OutboxDropped(dropped_data(dropped));
-        let kind = event.kind();
-        let payload = event::compose(&envelope(&source, &boot, identity, now, now), &event);
-        DropEvent { topic: kind.topic(), kind: kind.name().to_owned(), payload }
-    })
-}
-
-/// CloudEvents `source` of this box.
-pub fn source(config: &config::Config) -> String {
-    event::source(&config.site.tenant, &config.site.site, &config.site.device)
-}
-
-fn envelope(source: &str, boot: &Boot, identity: &Identity, at: Moment, now: Moment) -> Envelope {
-    Envelope {
-        source: source.to_owned(),
-        epoch: identity.epoch.clone(),
-        sequence: identity.seq,
-        time: at.wall,
-        recorded: now.wall,
-        quality: boot.quality(),
-        boot_id: boot.id().to_owned(),
-        boot_ms: boot.ms_at(at.uptime),
-    }
-}
-
-/// What the platform is told of a camera; nothing while it is being opened or when its recording is over.
-fn camera_state(report: &CameraReport) -> Option<(CameraState, Option<String>)> {
-    use camera::{CameraState as Now, PictureHealth as Picture};
-    let degraded = |word: &str| Some((CameraState::Degraded, Some(word.to_owned())));
-    let down = |word: &str| Some((CameraState::Down, Some(word.to_owned())));
-    match (report.state, report.picture) {
-        (Now::Connecting | Now::Ended, _) => None,
-        (Now::Stalled, _) => down("stalled"),
-        (Now::Failed, _) => down("unreachable"),
-        (Now::Streaming, Picture::Unknown | Picture::Good) => Some((CameraState::Up, None)),
-        (Now::Streaming, Picture::Black) => degraded("black"),
-        (Now::Streaming, Picture::Covered) => degraded("covered"),
-        (Now::Streaming, Picture::Blurred) => degraded("blurred"),
-        (Now::Streaming, Picture::Frozen) => degraded("frozen"),
-    }
-}
-
-fn dropped_data(dropped: &Dropped) -> OutboxDropped {
-    OutboxDropped {
-        class: dropped.class,
-        first_sequence: event::sequence_word(dropped.first_seq),
-        last_sequence: event::sequence_word(dropped.last_seq),
-        count: dropped.count,
-        reason: dropped.reason,
-    }
-}
-
-fn open_row(visit: &Visit, now: Moment, stamp: &Stamp) -> VisitRow {
-    let saved = visit.save(now.uptime, stamp);
-    VisitRow {
-        visit_id: visit.visit_id().to_owned(),
-        member_ref: visit.member_ref().to_owned(),
-        opened_ms: visit.arrived(now).wall.as_millisecond(),
-        closed_ms: None,
-        state: serde_json::to_vec(&saved).expect("a visit has no map with keys that are no strings"),
-    }
-}
-
-/// A closed visit keeps what its departure told, for the command line.
-fn closed_row(visit_id: &str, change: &Change, now: Moment) -> Option<VisitRow> {
-    let departure = change.events.iter().find_map(|outgoing| match &outgoing.event {
-        Event::Departure(departure) if departure.subject.visit_id == visit_id => Some(departure),
-        _ => None,
-    })?;
-    Some(VisitRow {
-        visit_id: visit_id.to_owned(),
-        member_ref: departure.subject.member_ref.clone(),
-        opened_ms: departure.arrived_at.as_millisecond(),
-        closed_ms: Some(now.wall.as_millisecond()),
-        state: serde_json::to_vec(departure).expect("an event has no map with keys that are no strings"),
-    })
-}
-
-/// The visits that were open when the process ended. A row that is not understood is left out and said.
-fn saved_visits(spool: &mut Spool) -> anyhow::Result<Vec<SavedVisit>> {
-    let rows = spool.open_visits()?;
-    let parse = |row: VisitRow| {
-        let visit = serde_json::from_slice(&row.state);
-        visit
-            .inspect_err(|error| tracing::error!(visit = row.visit_id, %error, "An open visit is not understood."))
-            .ok()
-    };
-    Ok(rows.into_iter().filter_map(parse).collect())
-}
-
 fn watch(camera: &config::Camera, config: &config::Config, interpreter: &Interpreter) -> Watch {
     let zones = camera.zones.iter().filter_map(|zone| {
         let corners = zone.polygon.iter().map(|&[x, y]| Point::new(x, y)).collect();
@@ -435,20 +310,4 @@ fn watch(camera: &config::Camera, config: &config::Config, interpreter: &Interpr
     let zones = ZoneMap::new(&camera.id, camera.role, zones.collect());
     let tracker = TrackerSettings { lost_after: config.plates.track_lost_after, ..TrackerSettings::default() };
     Watch::new(&camera.id, camera.role, zones, tracker, interpreter.clone())
-}
-
-fn closing(config: &config::Config) -> anyhow::Result<Option<Closing>> {
-    let Some(text) = &config.visits.closes_at else { return Ok(None) };
-    let at = civil::Time::strptime("%H:%M", text)
-        .with_context(|| format!("`visits.closes_at` is `{text}`; write hours and minutes, such as \"18:30\""))?;
-    Ok(Some(Closing { at, zone: time_zone(config)? }))
-}
-
-/// Time zone of the site; UTC when the settings name none.
-pub fn time_zone(config: &config::Config) -> anyhow::Result<TimeZone> {
-    match &config.site.time_zone {
-        None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(name)
-            .with_context(|| format!("`site.time_zone` is `{name}`; write an IANA name, such as \"Asia/Shanghai\"")),
-    }
 }
