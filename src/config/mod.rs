@@ -28,7 +28,7 @@ pub use cameras::{Camera, Sense, Zone};
 pub use delivery::{Mqtt, Outbox, Privacy};
 pub use finding::{Code, ConfigErrors, Finding};
 pub use load::{Loaded, from_text, load, load_or_default};
-pub use recognition::{Inference, Members, Plates, Visits};
+pub use recognition::{Faces, Inference, Members, Plates, Visits};
 
 /// JSON Schema of the file.
 pub fn schema() -> serde_json::Value {
@@ -48,6 +48,8 @@ pub struct Config {
     pub cameras: Vec<Camera>,
     /// Finding, reading and matching of number plates.
     pub plates: Plates,
+    /// Finding faces and knowing members who agreed to it.
+    pub faces: Faces,
     /// When a visit begins, what is told of it, and when it ends.
     pub visits: Visits,
     /// The member list on the box.

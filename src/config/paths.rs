@@ -6,9 +6,9 @@ use super::Config;
 
 /// Makes every path absolute, also those inside `source`, `packs` and `region`.
 pub(super) fn resolve(config: &mut Config, base: &Path) {
-    let Config { storage, cameras, plates, mqtt, inference, .. } = config;
+    let Config { storage, cameras, plates, faces, mqtt, inference, .. } = config;
     let mut fixed: Vec<&mut PathBuf> = vec![&mut storage.folder, &mut storage.control_socket];
-    fixed.extend(plates.pack_folders.iter_mut());
+    fixed.extend(plates.pack_folders.iter_mut().chain(&mut faces.pack_folders));
     fixed.extend(cameras.iter_mut().filter_map(|camera| camera.credentials_file.as_mut()));
     let of_mqtt = [&mut mqtt.password_file, &mut mqtt.ca_file, &mut mqtt.certificate_file, &mut mqtt.key_file];
     fixed.extend(of_mqtt.into_iter().filter_map(Option::as_mut));
@@ -19,7 +19,8 @@ pub(super) fn resolve(config: &mut Config, base: &Path) {
     for camera in cameras {
         camera.source = source(&camera.source, base);
     }
-    for words in plates.packs.iter_mut().chain(Some(&mut plates.region)).filter(|words| is_path(words)) {
+    let names = plates.packs.iter_mut().chain(&mut faces.packs).chain(Some(&mut plates.region));
+    for words in names.filter(|words| is_path(words)) {
         *words = from(base, words.as_ref()).to_string_lossy().into_owned();
     }
 }
@@ -62,11 +63,13 @@ mod tests {
         let cameras = vec![camera("file:a.mp4"), camera("b.mp4"), camera("rtsp://h/1"), camera("images:/srv/x")];
         let mut config = Config { cameras, ..Config::default() };
         config.plates.packs = vec!["plate-cn".into(), "./mine".into()];
+        config.faces.packs = vec!["face-demo".into(), "./own".into()];
         config.mqtt.ca_file = Some("ca.pem".into());
         resolve(&mut config, Path::new("/etc/forecourt"));
         let sources: Vec<&str> = config.cameras.iter().map(|camera| camera.source.as_str()).collect();
         assert_eq!(sources, ["file:/etc/forecourt/a.mp4", "file:/etc/forecourt/b.mp4", "rtsp://h/1", "images:/srv/x"]);
         assert_eq!(config.plates.packs, ["plate-cn", "/etc/forecourt/mine"]);
+        assert_eq!(config.faces.packs, ["face-demo", "/etc/forecourt/own"]);
         assert_eq!(config.mqtt.ca_file, Some("/etc/forecourt/ca.pem".into()));
         let once = config.clone();
         resolve(&mut config, Path::new("/elsewhere"));

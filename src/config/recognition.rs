@@ -49,6 +49,59 @@ impl Default for Plates {
     }
 }
 
+/// Finding faces and knowing members who agreed to it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faces {
+    /// Packs that hold a face detector, an embedding and, if wanted, an expression model; the first that has a task serves it. Empty: no face is read.
+    #[schemars(example = ["face-demo"])]
+    pub packs: Vec<String>,
+    /// Folders in which packs are looked up by name, in order.
+    pub pack_folders: Vec<PathBuf>,
+    /// Smallest height of a face in the picture, in pixels, that is recognised; the pack may ask for more.
+    pub min_height_px: f32,
+    /// Least quality of a face, 0..1, that is recognised.
+    pub min_quality: f32,
+    /// Farthest turn to the side, in degrees, at which a face is recognised.
+    pub max_yaw: f32,
+    /// Least score of the detector, 0..1; the pack's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 0.6_f32)]
+    pub detection_threshold: Option<f32>,
+    /// Share of strangers that may be taken for any member, over the whole gallery.
+    pub false_positive_identification_rate: f64,
+    /// Frames of one face that are seen before a member is told, unless fewer are beyond doubt.
+    pub min_frames: u32,
+    /// Best frames of one face that are pooled; the others are passed over.
+    pub best_frames: u32,
+    /// Last part of a track over which the expression on leaving is pooled.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub expression_window: Duration,
+    /// How long a face may be out of sight before its track ends.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub track_lost_after: Duration,
+}
+
+impl Default for Faces {
+    fn default() -> Self {
+        Self {
+            packs: Vec::new(),
+            pack_folders: vec!["/usr/share/forecourt/packs".into(), "models/packs".into()],
+            min_height_px: 32.0,
+            min_quality: 0.3,
+            max_yaw: 45.0,
+            detection_threshold: None,
+            false_positive_identification_rate: 0.01,
+            min_frames: 3,
+            best_frames: 8,
+            expression_window: Duration::from_secs(3),
+            track_lost_after: Duration::from_secs(2),
+        }
+    }
+}
+
 /// When a visit begins, what is told of it, and when it ends.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

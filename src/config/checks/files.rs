@@ -33,8 +33,10 @@ pub(in crate::config) fn files(config: &Config, base: &Path) -> Vec<Finding> {
             file(key, &base.join(path), &mut report);
         }
     }
-    for (index, pack) in config.plates.packs.iter().enumerate().filter(|(_, pack)| is_path(pack)) {
-        folder(&format!("plates.packs[{index}]"), &base.join(pack), &mut report);
+    for (table, packs) in [("plates", &config.plates.packs), ("faces", &config.faces.packs)] {
+        for (index, pack) in packs.iter().enumerate().filter(|(_, pack)| is_path(pack)) {
+            folder(&format!("{table}.packs[{index}]"), &base.join(pack), &mut report);
+        }
     }
     region(&config.plates.region, base, &mut report);
     report.0

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Code, Finding};
-use super::{Config, Outbox, Plates, Site, Visits, duration};
+use super::{Config, Faces, Outbox, Plates, Site, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
 pub(super) use files::files;
 
@@ -28,6 +28,7 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     site(&config.site, &mut report);
     cameras::check(&config.cameras, &mut report);
     plates(&config.plates, &mut report);
+    faces(&config.faces, &mut report);
     visits(&config.visits, &config.site, &mut report);
     report.number("members.max_members", config.members.max_members, 1..=5_000_000);
     outbox(&config.outbox, &mut report);
@@ -116,6 +117,25 @@ fn plates(plates: &Plates, report: &mut Report) {
         let remedy = format!("write {}, or a file with its folder, such as `./region.toml`", known.join(", "));
         report.add(Code::Region, "plates.region", format!("`{}` is no known region", plates.region), remedy);
     }
+}
+
+fn faces(faces: &Faces, report: &mut Report) {
+    report.number("faces.min_height_px", faces.min_height_px, 1.0..=4_096.0);
+    report.number("faces.min_quality", faces.min_quality, 0.0..=1.0);
+    report.number("faces.max_yaw", faces.max_yaw, 1.0..=90.0);
+    if let Some(threshold) = faces.detection_threshold {
+        report.number("faces.detection_threshold", threshold, 0.0..=1.0);
+    }
+    let rate = faces.false_positive_identification_rate;
+    if !(rate > 0.0 && rate < 1.0) {
+        let (key, remedy) =
+            ("faces.false_positive_identification_rate", "write a share above 0 and below 1, such as 0.01");
+        report.add(Code::OutOfRange, key, format!("{rate} is outside its range"), remedy);
+    }
+    report.number("faces.min_frames", faces.min_frames, 1..=100);
+    report.number("faces.best_frames", faces.best_frames, 1..=100);
+    report.time("faces.expression_window", faces.expression_window, Duration::from_millis(100)..=MINUTE);
+    report.time("faces.track_lost_after", faces.track_lost_after, Duration::from_millis(100)..=MINUTE);
 }
 
 fn visits(visits: &Visits, site: &Site, report: &mut Report) {

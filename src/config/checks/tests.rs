@@ -41,6 +41,15 @@ fn each_number_outside_its_range_is_named() {
         expect(Code::OutOfRange, "mqtt.max_inflight", |c| c.mqtt.max_inflight = count);
     }
     expect(Code::OutOfRange, "plates.detection_threshold", |c| c.plates.detection_threshold = Some(1.5));
+    for rate in [0.0, 1.0, f64::NAN] {
+        let key = "faces.false_positive_identification_rate";
+        expect(Code::OutOfRange, key, |c| c.faces.false_positive_identification_rate = rate);
+    }
+    expect(Code::OutOfRange, "faces.min_height_px", |c| c.faces.min_height_px = 0.0);
+    expect(Code::OutOfRange, "faces.min_quality", |c| c.faces.min_quality = 1.5);
+    expect(Code::OutOfRange, "faces.max_yaw", |c| c.faces.max_yaw = f32::NAN);
+    expect(Code::OutOfRange, "faces.detection_threshold", |c| c.faces.detection_threshold = Some(-0.1));
+    expect(Code::OutOfRange, "faces.best_frames", |c| c.faces.best_frames = 0);
     expect(Code::OutOfRange, "plates.min_frames", |c| c.plates.min_frames = 0);
     expect(Code::OutOfRange, "outbox.max_mib", |c| c.outbox.max_mib = 0);
     expect(Code::OutOfRange, "members.max_members", |c| c.members.max_members = 0);
@@ -52,6 +61,8 @@ fn each_length_of_time_outside_its_range_is_named() {
     expect(Code::Time, "camera[0].stall_after", |c| c.cameras[0].stall_after = Duration::ZERO);
     expect(Code::Time, "camera[0].reconnect_max", |c| c.cameras[0].reconnect_max = 2 * HOUR);
     expect(Code::Time, "plates.track_lost_after", |c| c.plates.track_lost_after = Duration::ZERO);
+    expect(Code::Time, "faces.track_lost_after", |c| c.faces.track_lost_after = HOUR);
+    expect(Code::Time, "faces.expression_window", |c| c.faces.expression_window = Duration::ZERO);
     expect(Code::Time, "visits.dwell_marks[0]", |c| c.visits.dwell_marks = vec![Duration::ZERO]);
     expect(Code::Time, "visits.dwell_marks", |c| c.visits.dwell_marks = vec![HOUR, MINUTE]);
     expect(Code::Time, "mqtt.keep_alive", |c| c.mqtt.keep_alive = Duration::ZERO);

@@ -3,6 +3,8 @@
 //! A vector is a person's biometric datum. [`Embedding`] is therefore wiped when it is dropped, and neither prints
 //! nor serialises itself: whoever wants to write one has to say so through the store's sealed templates.
 
+pub mod pool;
+
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::geometry::{Point, Rect};
