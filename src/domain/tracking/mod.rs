@@ -1,8 +1,9 @@
-//! Follows many plates at once through the frames of one camera.
+//! Follows many plates, or many faces, at once through the frames of one camera.
 //!
 //! A plate is small and fast: at five frames a second its box seldom overlaps the one before. So a box is given to the
 //! track whose *expected* place and size it fits (constant velocity, see `motion`), all boxes of a frame at once and at
-//! the least sum of costs (see `assign`); what the plates say decides where places alone do not.
+//! the least sum of costs (see `assign`); what the plates say decides where places alone do not. Faces are followed the
+//! same way; what tells two of them apart is their vectors (see `face`).
 //!
 //! Promises: an observation belongs to one track at most; ids count from 1 and are never given twice; the same frames
 //! give the same tracks; a track that lives for hours takes no more memory than a young one.
@@ -11,6 +12,7 @@
 //! for longer than `lost_after` is a new track; the visit joins it again.
 
 mod assign;
+mod face;
 mod heading;
 mod motion;
 mod reading;
@@ -20,12 +22,15 @@ mod tests;
 use std::time::Duration;
 
 use assign::{Costs, cheapest};
+pub use face::Look;
 use heading::Heading;
 use motion::Motion;
-use reading::{Verdict, Voice, confident_text};
+pub use reading::Text;
+use reading::confident_text;
 
 use super::Uptime;
 use super::event::Direction;
+use super::face::{Embedding, FaceObservation};
 use super::geometry::Rect;
 use super::observation::{FrameObservation, PlateObservation};
 
@@ -58,9 +63,10 @@ const MOST_BOXES: usize = 128;
 /// What a tracker can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrackerSettings {
-    /// How long a vehicle may be out of sight before its track ends (`plates.track_lost_after`), see `MISSED_FRAMES`.
+    /// How long something may be out of sight before its track ends (`track_lost_after` of plates or faces), see
+    /// `MISSED_FRAMES`.
     pub lost_after: Duration,
-    /// Frames in a row that must show one and the same other plate before a track is split.
+    /// Frames in a row that must show one and the same other plate or face before a track is split.
     pub split_after: u32,
 }
 
@@ -70,18 +76,54 @@ impl Default for TrackerSettings {
     }
 }
 
+/// How what is seen in a frame compares with what a track showed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// One of them says nothing.
+    Unknown,
+    /// The very same.
+    Same,
+    /// The same with small differences, or one much like it.
+    Agrees,
+    /// Neither clearly the same nor clearly another.
+    Unsure,
+    /// Another one.
+    Differs,
+}
+
+/// What tells two of a kind apart: the text of plates, the vector of faces. Cheap, bounded, compared every frame.
+pub trait Voice: Clone + std::fmt::Debug + Default {
+    /// What one frame shows of one of them.
+    type Word: std::fmt::Debug;
+
+    /// Compares without remembering.
+    fn compare(&self, word: Option<&Self::Word>) -> Verdict;
+
+    /// Is it the very same? A cheap part of `compare`.
+    fn says(&self, word: Option<&Self::Word>) -> bool;
+
+    /// Remembers a frame. The number of frames in a row that showed one and the same other; 0 when in peace.
+    fn hear(&mut self, word: Option<&Self::Word>) -> u32;
+
+    /// The voice of the other one, which leaves this one.
+    fn split_off(&mut self) -> Self;
+
+    /// Do two frames show two different ones?
+    fn differ(one: &Self::Word, other: &Self::Word) -> bool;
+}
+
 /// An observation has been given to a track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrackUpdate {
     /// The track.
     pub track: TrackId,
-    /// Index into `FrameObservation::plates`.
+    /// Index into `FrameObservation::plates` or `faces`.
     pub observation: usize,
     /// The first of this track.
     pub is_new: bool,
     /// The track that this one was split off, which has ended.
     pub split_from: Option<TrackId>,
-    /// The plate reads clearly otherwise than before; do not pool this frame with the earlier ones.
+    /// Plate or face is clearly another than before; do not pool this frame with the earlier ones.
     pub disputed: bool,
     /// When the track began.
     pub first_seen: Uptime,
@@ -117,22 +159,22 @@ pub enum EndCause {
     Split,
 }
 
-/// Follows the plates of one camera.
+/// Follows the plates of one camera, or with [`Look`] its faces.
 #[derive(Clone, Debug)]
-pub struct Tracker {
+pub struct Tracker<V = Text> {
     settings: TrackerSettings,
-    tracks: Vec<Track>,
+    tracks: Vec<Track<V>>,
     ended: Vec<TrackEnd>,
     next: TrackId,
     now: Uptime,
 }
 
 #[derive(Clone, Debug)]
-struct Track {
+struct Track<V> {
     id: TrackId,
     motion: Motion,
     heading: Heading,
-    voice: Voice,
+    voice: V,
     first_seen: Uptime,
     last_seen: Uptime,
     frames: u32,
@@ -141,13 +183,33 @@ struct Track {
 }
 
 /// A box that can be followed.
-struct Seen {
+struct Seen<W> {
     observation: usize,
     rect: Rect,
-    text: Option<String>,
+    word: Option<W>,
 }
 
-impl Tracker {
+impl Tracker<Text> {
+    /// Gives the plates of a frame to tracks, in order of their index in the frame.
+    ///
+    /// Boxes without extent or with numbers that are none are passed over, and so are second boxes of one plate. Time
+    /// that runs backwards is taken as standing still; after a jump ahead the lost tracks end first.
+    pub fn step(&mut self, frame: &FrameObservation) -> Vec<TrackUpdate> {
+        let boxes = |plate: &PlateObservation| (plate.rect, plate.detection);
+        self.give(frame.at, usable::<Text, _>(&frame.plates, boxes, confident_text))
+    }
+}
+
+impl Tracker<Look> {
+    /// Gives the faces of a frame to tracks, as [`Tracker::step`] does with plates.
+    pub fn step_faces(&mut self, at: Uptime, faces: &[FaceObservation]) -> Vec<TrackUpdate> {
+        let boxes = |face: &FaceObservation| (face.rect, face.detection);
+        let word = |face: &FaceObservation| -> Option<Embedding> { face.embedding.clone() };
+        self.give(at, usable::<Look, _>(faces, boxes, word))
+    }
+}
+
+impl<V: Voice> Tracker<V> {
     /// Without tracks.
     pub fn new(settings: TrackerSettings) -> Self {
         Self { settings, tracks: Vec::new(), ended: Vec::new(), next: 1, now: Uptime::ZERO }
@@ -158,13 +220,8 @@ impl Tracker {
         self.tracks.len()
     }
 
-    /// Gives the plates of a frame to tracks, in order of their index in the frame.
-    ///
-    /// Boxes without extent or with numbers that are none are passed over, and so are second boxes of one plate. Time
-    /// that runs backwards is taken as standing still; after a jump ahead the lost tracks end first.
-    pub fn step(&mut self, frame: &FrameObservation) -> Vec<TrackUpdate> {
-        self.end_lost(frame.at);
-        let seen = usable(&frame.plates);
+    fn give(&mut self, at: Uptime, seen: Vec<Seen<V::Word>>) -> Vec<TrackUpdate> {
+        self.end_lost(at);
         let mut owner: Vec<Option<usize>> = vec![None; seen.len()];
         for (track, place) in self.assignment(&seen) {
             owner[place] = Some(track);
@@ -203,7 +260,7 @@ impl Tracker {
     }
 
     /// Pairs of place in `tracks` and place in `seen`.
-    fn assignment(&self, seen: &[Seen]) -> Vec<(usize, usize)> {
+    fn assignment(&self, seen: &[Seen<V::Word>]) -> Vec<(usize, usize)> {
         let boxes = seen.len();
         // One column more for each track: "not seen in this frame".
         let mut costs = Costs::filled(self.tracks.len(), boxes + self.tracks.len(), UNASSIGNED);
@@ -217,7 +274,7 @@ impl Tracker {
         chosen.filter(|&(row, column)| column < boxes && costs.get(row, column) < UNASSIGNED).collect()
     }
 
-    fn follow(&mut self, place: usize, seen: &Seen) -> TrackUpdate {
+    fn follow(&mut self, place: usize, seen: &Seen<V::Word>) -> TrackUpdate {
         let track = &mut self.tracks[place];
         let dt = self.now.saturating_sub(track.last_seen).as_secs_f32();
         track.motion = track.motion.predicted(dt).corrected(&seen.rect);
@@ -225,16 +282,16 @@ impl Tracker {
         track.last_seen = self.now;
         track.frames = track.frames.saturating_add(1);
         track.missed = 0;
-        let against = track.voice.hear(seen.text.as_deref());
+        let against = track.voice.hear(seen.word.as_ref());
         if against >= self.settings.split_after {
             return self.split(place, seen);
         }
-        let disputed = against > 0 && seen.text.is_some();
+        let disputed = against > 0 && seen.word.is_some();
         TrackUpdate { disputed, ..track.update(seen.observation) }
     }
 
-    /// The track has followed another plate: it ends, and a new one takes over its place and movement.
-    fn split(&mut self, place: usize, seen: &Seen) -> TrackUpdate {
+    /// The track has followed another one: it ends, and a new one takes over its place and movement.
+    fn split(&mut self, place: usize, seen: &Seen<V::Word>) -> TrackUpdate {
         let id = self.number();
         let track = &mut self.tracks[place];
         let old = track.id;
@@ -246,9 +303,9 @@ impl Tracker {
         TrackUpdate { is_new: true, split_from: Some(old), ..track.update(seen.observation) }
     }
 
-    fn begin(&mut self, seen: &Seen) -> TrackUpdate {
-        let mut voice = Voice::default();
-        voice.hear(seen.text.as_deref());
+    fn begin(&mut self, seen: &Seen<V::Word>) -> TrackUpdate {
+        let mut voice = V::default();
+        voice.hear(seen.word.as_ref());
         let track = Track {
             id: self.number(),
             motion: Motion::first(&seen.rect),
@@ -271,18 +328,18 @@ impl Tracker {
     }
 }
 
-impl Track {
+impl<V: Voice> Track<V> {
     /// How badly a box fits where and as what the track is expected; a negative log-likelihood up to a constant.
-    fn cost(&self, expected: &Motion, seen: &Seen) -> f32 {
+    fn cost(&self, expected: &Motion, seen: &Seen<V::Word>) -> f32 {
         let misfit = expected.misfit(&seen.rect);
         let near = misfit.centre <= CENTRE_GATE && misfit.size <= SIZE_GATE;
         // The same plate does not hang in two places: when it is read again, it may have moved as it liked.
-        if !near && !self.voice.says(seen.text.as_deref()) {
+        if !near && !self.voice.says(seen.word.as_ref()) {
             return IMPOSSIBLE;
         }
         let place = (misfit.centre.min(CENTRE_GATE) + misfit.size.min(SIZE_GATE) / 2.0) / 2.0 + misfit.vagueness;
         let overlap = OVERLAP * expected.rect().iou(&seen.rect);
-        let said = match self.voice.compare(seen.text.as_deref()) {
+        let said = match self.voice.compare(seen.word.as_ref()) {
             Verdict::Same => return place.min(UNASSIGNED) + overlap + SAMENESS,
             Verdict::Agrees => AGREEMENT,
             Verdict::Unknown => 0.0,
@@ -312,15 +369,18 @@ impl Track {
     }
 }
 
-/// Boxes that are boxes, each plate once, the surest first.
-fn usable(plates: &[PlateObservation]) -> Vec<Seen> {
-    let mut order: Vec<usize> = (0..plates.len()).filter(|&place| is_box(&plates[place].rect)).collect();
-    order.sort_by(|&a, &b| plates[b].detection.total_cmp(&plates[a].detection));
-    let mut kept: Vec<Seen> = Vec::with_capacity(order.len().min(MOST_BOXES));
+/// Boxes that are boxes, each plate or face once, the surest first; `boxes` tells box and score of an observation.
+fn usable<V: Voice, O>(
+    all: &[O],
+    boxes: impl Fn(&O) -> (Rect, f32),
+    word: impl Fn(&O) -> Option<V::Word>,
+) -> Vec<Seen<V::Word>> {
+    let mut order: Vec<usize> = (0..all.len()).filter(|&place| is_box(&boxes(&all[place]).0)).collect();
+    order.sort_by(|&a, &b| boxes(&all[b]).1.total_cmp(&boxes(&all[a]).1));
+    let mut kept: Vec<Seen<V::Word>> = Vec::with_capacity(order.len().min(MOST_BOXES));
     for observation in order.into_iter().take(MOST_BOXES) {
-        let plate = &plates[observation];
-        let seen = Seen { observation, rect: plate.rect, text: confident_text(plate) };
-        if !kept.iter().any(|other| is_duplicate(other, &seen)) {
+        let seen = Seen { observation, rect: boxes(&all[observation]).0, word: word(&all[observation]) };
+        if !kept.iter().any(|other| is_duplicate::<V>(other, &seen)) {
             kept.push(seen);
         }
     }
@@ -332,9 +392,9 @@ fn is_box(rect: &Rect) -> bool {
     finite && rect.width() >= 1.0 && rect.height() >= 1.0
 }
 
-/// Two boxes of one plate; two plates of which one hides the other say different things.
-fn is_duplicate(kept: &Seen, seen: &Seen) -> bool {
+/// Two boxes of one plate or face; two of which one hides the other look different.
+fn is_duplicate<V: Voice>(kept: &Seen<V::Word>, seen: &Seen<V::Word>) -> bool {
     let shared = kept.rect.intersection(&seen.rect) / kept.rect.area().min(seen.rect.area());
-    let differ = matches!((&kept.text, &seen.text), (Some(a), Some(b)) if reading::differ(a, b));
+    let differ = matches!((&kept.word, &seen.word), (Some(a), Some(b)) if V::differ(a, b));
     shared > DUPLICATE && !differ
 }

@@ -2,6 +2,7 @@
 //!
 //! This is not the reading that is reported (see `plate`): it is cheap, bounded, and compared every frame.
 
+use super::{Verdict, Voice};
 use crate::domain::observation::PlateObservation;
 
 /// Readings kept for a track.
@@ -15,21 +16,6 @@ const CONFIDENT: f32 = 0.75;
 const SAME: f32 = 0.7;
 const OTHER: f32 = 0.5;
 
-/// How a reading in this frame compares with those of the track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// One of them says nothing.
-    Unknown,
-    /// The very same string.
-    Same,
-    /// The same plate with a character or two misread, or one much like it.
-    Agrees,
-    /// Neither clearly the same nor clearly another.
-    Unsure,
-    /// Another plate.
-    Differs,
-}
-
 /// The string that one frame shows, when it is clear enough.
 pub(super) fn confident_text(plate: &PlateObservation) -> Option<String> {
     let greedy = plate.evidence.as_ref()?.greedy();
@@ -39,29 +25,16 @@ pub(super) fn confident_text(plate: &PlateObservation) -> Option<String> {
 
 /// Readings of a track with the number of frames that gave them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Voice {
+pub struct Text {
     readings: Vec<(String, u32)>,
     rival: Option<(String, u32)>,
 }
 
-impl Voice {
+impl Text {
     /// The text that most frames gave, once two did.
     fn leader(&self) -> Option<&str> {
         let (text, frames) = self.readings.iter().max_by_key(|(_, frames)| *frames)?;
         (*frames >= 2).then_some(text)
-    }
-
-    /// Compares without remembering.
-    pub fn compare(&self, text: Option<&str>) -> Verdict {
-        match (self.leader().or(self.only()), text) {
-            (Some(known), Some(text)) => verdict(known, text),
-            _ => Verdict::Unknown,
-        }
-    }
-
-    /// Is it the very same string? A cheap part of `compare`.
-    pub fn says(&self, text: Option<&str>) -> bool {
-        text.is_some() && self.leader().or(self.only()) == text
     }
 
     fn only(&self) -> Option<&str> {
@@ -69,19 +42,6 @@ impl Voice {
             [(text, _)] => Some(text),
             _ => None,
         }
-    }
-
-    /// Remembers a frame. The number of frames in a row that showed one and the same other plate; 0 when in peace.
-    pub fn hear(&mut self, text: Option<&str>) -> u32 {
-        let Some(text) = text else {
-            return self.rival.as_ref().map_or(0, |(_, frames)| *frames);
-        };
-        if self.leader().is_some_and(|known| verdict(known, text) == Verdict::Differs) {
-            return self.dispute(text);
-        }
-        self.rival = None;
-        self.add(text);
-        0
     }
 
     fn dispute(&mut self, text: &str) -> u32 {
@@ -104,16 +64,41 @@ impl Voice {
         }
         self.readings.push((text.to_owned(), 1));
     }
-
-    /// The voice of the other plate, which leaves this one.
-    pub fn split_off(&mut self) -> Self {
-        Self { readings: self.rival.take().into_iter().collect(), rival: None }
-    }
 }
 
-/// Do two clear readings belong to two plates?
-pub(super) fn differ(one: &str, other: &str) -> bool {
-    verdict(one, other) == Verdict::Differs
+impl Voice for Text {
+    type Word = String;
+
+    fn compare(&self, text: Option<&String>) -> Verdict {
+        match (self.leader().or(self.only()), text) {
+            (Some(known), Some(text)) => verdict(known, text),
+            _ => Verdict::Unknown,
+        }
+    }
+
+    fn says(&self, text: Option<&String>) -> bool {
+        text.is_some() && self.leader().or(self.only()) == text.map(String::as_str)
+    }
+
+    fn hear(&mut self, text: Option<&String>) -> u32 {
+        let Some(text) = text else {
+            return self.rival.as_ref().map_or(0, |(_, frames)| *frames);
+        };
+        if self.leader().is_some_and(|known| verdict(known, text) == Verdict::Differs) {
+            return self.dispute(text);
+        }
+        self.rival = None;
+        self.add(text);
+        0
+    }
+
+    fn split_off(&mut self) -> Self {
+        Self { readings: self.rival.take().into_iter().collect(), rival: None }
+    }
+
+    fn differ(one: &String, other: &String) -> bool {
+        verdict(one, other) == Verdict::Differs
+    }
 }
 
 fn verdict(known: &str, text: &str) -> Verdict {
@@ -137,30 +122,30 @@ mod tests {
 
     #[test]
     fn a_misread_character_is_no_other_plate() {
-        let mut voice = Voice::default();
-        assert_eq!(voice.hear(Some("皖A12345")), 0);
-        assert_eq!(voice.hear(Some("皖A12345")), 0);
-        assert_eq!(voice.hear(Some("皖A1234S")), 0);
-        assert_eq!(voice.compare(Some("皖A12B45")), Verdict::Agrees);
-        assert_eq!(voice.compare(Some("沪C98760")), Verdict::Differs);
+        let mut voice = Text::default();
+        assert_eq!(voice.hear(Some(&"皖A12345".into())), 0);
+        assert_eq!(voice.hear(Some(&"皖A12345".into())), 0);
+        assert_eq!(voice.hear(Some(&"皖A1234S".into())), 0);
+        assert_eq!(voice.compare(Some(&"皖A12B45".into())), Verdict::Agrees);
+        assert_eq!(voice.compare(Some(&"沪C98760".into())), Verdict::Differs);
         assert_eq!(voice.compare(None), Verdict::Unknown);
     }
 
     #[test]
     fn only_the_same_stranger_several_times_is_a_rival() {
-        let mut voice = Voice::default();
-        voice.hear(Some("皖A12345"));
-        voice.hear(Some("皖A12345"));
-        assert_eq!(voice.hear(Some("沪C98760")), 1);
-        assert_eq!(voice.hear(Some("京N55667")), 1);
-        assert_eq!(voice.hear(Some("京N55667")), 2);
+        let mut voice = Text::default();
+        voice.hear(Some(&"皖A12345".into()));
+        voice.hear(Some(&"皖A12345".into()));
+        assert_eq!(voice.hear(Some(&"沪C98760".into())), 1);
+        assert_eq!(voice.hear(Some(&"京N55667".into())), 1);
+        assert_eq!(voice.hear(Some(&"京N55667".into())), 2);
         assert_eq!(voice.hear(None), 2);
-        assert_eq!(voice.hear(Some("皖A12345")), 0);
+        assert_eq!(voice.hear(Some(&"皖A12345".into())), 0);
     }
 
     #[test]
     fn hours_of_odd_readings_take_no_more_memory() {
-        let mut voice = Voice::default();
+        let mut voice = Text::default();
         for number in 0..10_000 {
             voice.hear(Some(&format!("皖A{number:05}")));
         }
