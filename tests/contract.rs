@@ -57,6 +57,7 @@ fn arrival() -> Arrival {
         zone: Some(ZoneRef { id: "lane-in".into(), kind: ZoneKind::Lane, product: None }),
         direction: Some(Direction::Approaching),
         arrived_at: at("08:00:00.100"),
+        companions: vec![],
     }
 }
 
@@ -83,6 +84,25 @@ fn departure() -> Departure {
         last_seen_at: Some(at("08:40:00")),
         seconds: Some(2399.9),
         zones: vec![zone],
+        companions: vec!["f3k7q2-18".into()],
+    }
+}
+
+fn exit_expression() -> ExitExpression {
+    let classes = [("happiness", 0.81), ("neutral", 0.16), ("surprise", 0.03)];
+    ExitExpression {
+        subject: Subject { camera: "door".into(), modality: Modality::Both, ..subject() },
+        look: Look {
+            expression: ExpressionWord::Positive,
+            positive: 0.81,
+            neutral: 0.19,
+            negative: 0.0,
+            classes: classes.into_iter().map(|(name, share)| (name.to_owned(), share)).collect(),
+            frames: 14,
+            quality: 0.72,
+            seconds: 2.4,
+        },
+        seen_at: at("08:39:58"),
     }
 }
 
@@ -96,7 +116,14 @@ fn examples() -> Vec<(&'static str, Event, &'static str)> {
     let with_plate = Arrival { subject: Subject { vehicle: Some(vehicle), tier: None, ..subject() }, ..arrival() };
     let stay_over = Dwell { checkpoint: None, ended: true, seconds_min: 1805.0, seconds_max: 1808.2, ..dwell() };
     let withdrawn =
-        Departure { closed_by: ClosedBy::Withdrawn, last_seen_at: None, seconds: None, zones: vec![], ..departure() };
+        Departure { closed_by: ClosedBy::Withdrawn, last_seen_at: None, seconds: None, zones: vec![], companions: vec![], ..departure() };
+    let strangers = StrangerCount {
+        camera: "gate".into(),
+        from: at("08:45:00"),
+        until: at("09:00:00"),
+        vehicles: Some(11),
+        people: None,
+    };
     let dropped = OutboxDropped {
         class: EventClass::P2,
         first_sequence: sequence_word(101),
@@ -119,6 +146,8 @@ fn examples() -> Vec<(&'static str, Event, &'static str)> {
         ("departure-withdrawn", Event::Departure(withdrawn), "08:35:00"),
         ("outbox-dropped", Event::OutboxDropped(dropped), "08:50:00"),
         ("device-camera", Event::DeviceCamera(camera), "09:00:05"),
+        ("exit-expression", Event::ExitExpression(exit_expression()), "08:39:58"),
+        ("stranger-count", Event::StrangerCount(strangers), "09:00:00"),
     ]
 }
 
@@ -193,7 +222,8 @@ fn every_kind_has_an_example_and_every_example_satisfies_its_schema() {
 #[test]
 fn what_the_platform_joins_on_is_in_every_event_of_a_visit() {
     for (name, event, time) in examples() {
-        if event.kind().class() == EventClass::P0 || event.kind().class() == EventClass::P3 {
+        let about_nobody = event.kind() == EventKind::StrangerCount;
+        if about_nobody || [EventClass::P0, EventClass::P3].contains(&event.kind().class()) {
             continue;
         }
         let json = validated(&compose(&envelope(7, time), &event));

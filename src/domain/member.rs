@@ -90,7 +90,16 @@ pub enum NotMatched {
 impl Member {
     /// May the member be matched by plate at `now`? `local` is `(day 1..=7, minute of the day)` at the site.
     pub fn plate_matchable(&self, now: Timestamp, local: (u8, u16)) -> Result<(), NotMatched> {
-        if !self.consents.plate {
+        self.matchable(self.consents.plate, now, local)
+    }
+
+    /// May the member be matched by face at `now`? As [`Member::plate_matchable`].
+    pub fn face_matchable(&self, now: Timestamp, local: (u8, u16)) -> Result<(), NotMatched> {
+        self.matchable(self.consents.face, now, local)
+    }
+
+    fn matchable(&self, consent: bool, now: Timestamp, local: (u8, u16)) -> Result<(), NotMatched> {
+        if !consent {
             return Err(NotMatched::NoConsent);
         }
         if self.valid_from.is_some_and(|from| now < from) {

@@ -121,15 +121,18 @@ impl Directory {
     /// A weekly window that closes keeps a new visit from beginning, it does not end one.
     pub fn standing(&self, member_ref: &str, now: Timestamp) -> anyhow::Result<Option<Standing>> {
         let Some(member) = self.store.get(member_ref)? else { return Ok(None) };
-        Ok(match member.plate_matchable(now, self.local(now)) {
-            Ok(()) | Err(NotMatched::OutsideWindow) => {
-                let facts = MemberFacts::from(&member);
-                let others: Vec<String> =
-                    member.plates.iter().filter_map(|plate| other_spelling(&self.region, plate)).collect();
-                Some(Standing { facts, plates: member.plates.into_iter().chain(others).collect() })
-            }
-            Err(_) => None,
-        })
+        let local = self.local(now);
+        let goes_on = |allowed: Result<(), NotMatched>| matches!(allowed, Ok(()) | Err(NotMatched::OutsideWindow));
+        let plate = goes_on(member.plate_matchable(now, local));
+        let face = goes_on(member.face_matchable(now, local));
+        if !plate && !face {
+            return Ok(None);
+        }
+        let facts = MemberFacts::from(&member);
+        let others: Vec<String> =
+            member.plates.iter().filter_map(|plate| other_spelling(&self.region, plate)).collect();
+        let plates = if plate { member.plates.into_iter().chain(others).collect() } else { Vec::new() };
+        Ok(Some(Standing { facts, plates, face }))
     }
 
     /// Day of the week, 1 = Monday, and minute of the day at the site.

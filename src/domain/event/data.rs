@@ -81,7 +81,8 @@ pub struct Vehicle {
 pub struct Evidence {
     /// Frames that were pooled.
     pub frames: u32,
-    /// Logarithm of how much better this member explains them than anyone else.
+    /// By plate: logarithm of how much better this member explains the frames than anyone else. By face: cosine between
+    /// what was seen and the member's templates.
     #[serde(serialize_with = "four_places")]
     pub score: f32,
     /// Score from which a match is accepted.
@@ -127,9 +128,12 @@ pub struct Arrival {
     /// Where the vehicle was moving, when it could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// When the box first saw the vehicle; the event's `time` is when it knew whose it is.
+    /// When the box first saw the vehicle or the face; the event's `time` is when it knew whose it is.
     #[serde(serialize_with = "millis")]
     pub arrived_at: Timestamp,
+    /// Visits of other members that began at the same camera at most 20 s before: they may have come together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<String>,
 }
 
 /// How long a member has been in a zone: at each configured mark, and when the stay ends.
@@ -189,6 +193,93 @@ pub struct Departure {
     pub seconds: Option<f64>,
     /// Time in each zone, in order of first entry; empty without the `dwell` consent.
     pub zones: Vec<ZoneTime>,
+    /// Visits of other members that began at the same camera within 20 s of this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<String>,
+}
+
+/// How a member looked on leaving; at most once a visit, before its `departure`, only with the `expression` consent.
+///
+/// An observation of what a camera showed in the last seconds, no judgement of a person.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct ExitExpression {
+    /// Who, and how sure.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// What was seen.
+    #[serde(flatten)]
+    pub look: Look,
+    /// When the face was last seen.
+    #[serde(serialize_with = "millis")]
+    pub seen_at: Timestamp,
+}
+
+/// An expression, pooled over the last seconds at an exit.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+pub struct Look {
+    /// In one word.
+    pub expression: ExpressionWord,
+    /// Share of classes that speak of pleasure, 0..1.
+    #[serde(serialize_with = "four_places")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub positive: f32,
+    /// Share of the neutral class, 0..1.
+    #[serde(serialize_with = "four_places")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub neutral: f32,
+    /// Share of classes that speak of displeasure, 0..1.
+    #[serde(serialize_with = "four_places")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub negative: f32,
+    /// The model's own classes with their shares, 0..1; they sum to 1.
+    #[serde(serialize_with = "four_places_each")]
+    pub classes: BTreeMap<String, f32>,
+    /// Frames that were pooled.
+    pub frames: u32,
+    /// Mean quality of the faces, 0..1.
+    #[serde(serialize_with = "four_places")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub quality: f32,
+    /// From the first to the last of these frames, in seconds.
+    #[serde(serialize_with = "three_places")]
+    #[schemars(range(min = 0.0))]
+    pub seconds: f64,
+}
+
+/// An expression in one word.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpressionWord {
+    /// Pleased.
+    Positive,
+    /// Neither.
+    Neutral,
+    /// Displeased.
+    Negative,
+    /// Too few frames, too poor, or undecided.
+    Abstain,
+}
+
+/// How many vehicles and people who are no members passed a camera in a quarter of an hour. Numbers only; fewer than
+/// five are withheld.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct StrangerCount {
+    /// Which camera.
+    pub camera: String,
+    /// Begin of the quarter of an hour.
+    #[serde(serialize_with = "millis")]
+    pub from: Timestamp,
+    /// Its end.
+    #[serde(serialize_with = "millis")]
+    pub until: Timestamp,
+    /// Vehicles; absent when they were fewer than five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5))]
+    pub vehicles: Option<u32>,
+    /// Faces; absent when they were fewer than five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5))]
+    pub people: Option<u32>,
 }
 
 /// What ended a visit.
@@ -305,6 +396,10 @@ fn maybe_millis<S: Serializer>(at: &Option<Timestamp>, out: S) -> Result<S::Ok, 
 
 fn four_places<S: Serializer>(value: &f32, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_f64(to_places(f64::from(*value), 1e4))
+}
+
+fn four_places_each<S: Serializer>(values: &BTreeMap<String, f32>, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_map(values.iter().map(|(name, value)| (name, to_places(f64::from(*value), 1e4))))
 }
 
 fn three_places<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {

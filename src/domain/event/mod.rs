@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use data::{
-    Arrival, CameraState, ClosedBy, Departure, DeviceCamera, Direction, DropReason, Dwell, Evidence, Modality,
-    OutboxDropped, Subject, Vehicle, ZoneRef, ZoneTime,
+    Arrival, CameraState, ClosedBy, Departure, DeviceCamera, Direction, DropReason, Dwell, Evidence, ExitExpression,
+    ExpressionWord, Look, Modality, OutboxDropped, StrangerCount, Subject, Vehicle, ZoneRef, ZoneTime,
 };
 pub use schema::schema;
 
@@ -30,6 +30,10 @@ pub enum EventKind {
     Dwell,
     /// A visit ended.
     Departure,
+    /// How a member looked on leaving.
+    ExitExpression,
+    /// How many who are no members passed.
+    StrangerCount,
     /// Events were given up.
     OutboxDropped,
     /// A camera came or went.
@@ -51,7 +55,15 @@ pub enum EventClass {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Arrival, Self::Dwell, Self::Departure, Self::OutboxDropped, Self::DeviceCamera];
+    pub const ALL: [Self; 7] = [
+        Self::Arrival,
+        Self::Dwell,
+        Self::Departure,
+        Self::ExitExpression,
+        Self::StrangerCount,
+        Self::OutboxDropped,
+        Self::DeviceCamera,
+    ];
 
     /// The last word of `type` and of the topic.
     pub fn name(self) -> &'static str {
@@ -59,6 +71,8 @@ impl EventKind {
             Self::Arrival => "arrival",
             Self::Dwell => "dwell",
             Self::Departure => "departure",
+            Self::ExitExpression => "exit-expression",
+            Self::StrangerCount => "stranger-count",
             Self::OutboxDropped => "outbox-dropped",
             Self::DeviceCamera => "device-camera",
         }
@@ -89,7 +103,7 @@ impl EventKind {
         match self {
             Self::OutboxDropped => EventClass::P0,
             Self::Arrival | Self::Departure => EventClass::P1,
-            Self::Dwell => EventClass::P2,
+            Self::Dwell | Self::ExitExpression | Self::StrangerCount => EventClass::P2,
             Self::DeviceCamera => EventClass::P3,
         }
     }
@@ -117,6 +131,10 @@ pub enum Event {
     Dwell(Dwell),
     /// A visit ended.
     Departure(Departure),
+    /// How a member looked on leaving.
+    ExitExpression(ExitExpression),
+    /// How many who are no members passed.
+    StrangerCount(StrangerCount),
     /// Events were given up.
     OutboxDropped(OutboxDropped),
     /// A camera came or went.
@@ -130,6 +148,8 @@ impl Event {
             Self::Arrival(_) => EventKind::Arrival,
             Self::Dwell(_) => EventKind::Dwell,
             Self::Departure(_) => EventKind::Departure,
+            Self::ExitExpression(_) => EventKind::ExitExpression,
+            Self::StrangerCount(_) => EventKind::StrangerCount,
             Self::OutboxDropped(_) => EventKind::OutboxDropped,
             Self::DeviceCamera(_) => EventKind::DeviceCamera,
         }

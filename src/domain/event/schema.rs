@@ -4,7 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::{Arrival, CloudEvent, Departure, DeviceCamera, Dwell, EventKind, OutboxDropped};
+use super::{
+    Arrival, CloudEvent, Departure, DeviceCamera, Dwell, EventKind, ExitExpression, OutboxDropped, StrangerCount,
+};
 
 /// The schema of a whole event of that kind, envelope included.
 pub fn schema(kind: EventKind) -> Value {
@@ -12,6 +14,8 @@ pub fn schema(kind: EventKind) -> Value {
         EventKind::Arrival => generated::<CloudEvent<Arrival>>(),
         EventKind::Dwell => generated::<CloudEvent<Dwell>>(),
         EventKind::Departure => generated::<CloudEvent<Departure>>(),
+        EventKind::ExitExpression => generated::<CloudEvent<ExitExpression>>(),
+        EventKind::StrangerCount => generated::<CloudEvent<StrangerCount>>(),
         EventKind::OutboxDropped => generated::<CloudEvent<OutboxDropped>>(),
         EventKind::DeviceCamera => generated::<CloudEvent<DeviceCamera>>(),
     };

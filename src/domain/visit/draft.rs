@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::dwell::Stay;
 use super::input::{Input, Now, Sighting, Standing, TrackKey};
 use super::rules::{Tick, tick};
-use super::state::Visit;
+use super::state::{LastLook, Visit};
 use super::telling::moment_of;
-use super::{Change, ECHO, Outgoing, Touched, VisitBook};
-use crate::domain::event::{ClosedBy, Event, ZoneRef};
+use super::{Change, ECHO, Outgoing, TOGETHER, Touched, VisitBook};
+use crate::domain::event::{ClosedBy, Event, Look, ZoneRef};
 use crate::domain::site::CameraRole;
 
 pub(super) struct Draft<'a> {
@@ -37,6 +37,7 @@ impl<'a> Draft<'a> {
                 self.pass(tick(*at));
                 self.presence(key, tick(*at), zone.as_ref());
             }
+            Input::Expression { key, at, look } => self.expression(key, tick(*at), look),
             Input::TrackEnded { key } => self.track_ended(key),
             Input::MemberChanged { member_ref, standing } => self.member_changed(member_ref, standing.as_ref()),
         }
@@ -117,11 +118,27 @@ impl<'a> Draft<'a> {
     }
 
     fn arrival(&mut self, sighting: &Sighting) {
-        let visit = Visit::opened(format!("{}-{}", self.book.epoch, self.next), sighting);
+        let mut visit = Visit::opened(format!("{}-{}", self.book.epoch, self.next), sighting);
         self.next += 1;
+        self.acquaint(&mut visit);
         let arrival = visit.arrival(sighting, &self.book.rules, self.now.moment);
         self.tell(Event::Arrival(arrival), tick(sighting.at));
         self.seen(visit, sighting);
+    }
+
+    /// Visits that began together name each other.
+    fn acquaint(&mut self, visit: &mut Visit) {
+        let began = |visit: &Visit| (visit.began.sure.camera.clone(), visit.began.at);
+        let (camera, at) = began(visit);
+        for other in self.ids_where(|other| {
+            let (there, then) = began(other);
+            there == camera && (at - then).abs() <= TOGETHER
+        }) {
+            let Some(mut companion) = self.copy_of(&other) else { continue };
+            companion.companions.push(visit.visit_id.clone());
+            self.put(companion, true);
+            visit.companions.push(other);
+        }
     }
 
     fn seen(&mut self, mut visit: Visit, sighting: &Sighting) {
@@ -192,7 +209,7 @@ impl<'a> Draft<'a> {
         for visit_id in self.ids_where(|visit| visit.member.member_ref == member_ref && differs(visit, standing)) {
             let Some(mut visit) = self.copy_of(&visit_id) else { continue };
             if let Some(standing) = standing {
-                visit.carriers.retain(|carrier| carrier.is_allowed(&standing.plates));
+                visit.carriers.retain(|carrier| carrier.is_allowed(standing));
                 visit.member = standing.facts.clone();
             }
             if standing.is_none() || visit.carriers.is_empty() {
@@ -202,7 +219,20 @@ impl<'a> Draft<'a> {
             if !visit.member.dwell {
                 visit.forget_dwell();
             }
+            if !visit.member.expression {
+                visit.look = None;
+            }
             self.put(visit, true);
+        }
+    }
+
+    fn expression(&mut self, key: &TrackKey, at: Tick, look: &Look) {
+        for visit_id in self.ids_where(|visit| {
+            visit.member.expression && visit.carriers.iter().any(|carrier| carrier.tracks.contains(key))
+        }) {
+            let Some(mut visit) = self.copy_of(&visit_id) else { continue };
+            visit.look = Some(LastLook { at, camera: key.camera.clone(), look: look.clone() });
+            self.put(visit, false);
         }
     }
 
@@ -274,6 +304,12 @@ impl<'a> Draft<'a> {
     }
 
     fn close(&mut self, visit: Visit, at: Tick, closed_by: ClosedBy) {
+        if closed_by == ClosedBy::Exit
+            && let Some(last) = visit.look.as_ref().filter(|_| visit.member.expression)
+        {
+            let event = visit.exit_expression(last, &self.book.rules, self.now.moment);
+            self.tell(Event::ExitExpression(event), last.at);
+        }
         let departure = visit.departure(closed_by, &self.book.rules, self.now.moment);
         self.tell(Event::Departure(departure), at);
         if closed_by == ClosedBy::Exit {
@@ -299,6 +335,6 @@ impl<'a> Draft<'a> {
 /// Does the list say anything new of the visit's member? Asked every few seconds, so that most often it does not.
 fn differs(visit: &Visit, standing: Option<&Standing>) -> bool {
     standing.is_none_or(|standing| {
-        visit.member != standing.facts || !visit.carriers.iter().all(|carrier| carrier.is_allowed(&standing.plates))
+        visit.member != standing.facts || !visit.carriers.iter().all(|carrier| carrier.is_allowed(standing))
     })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::zones::Whereabouts;
 use crate::domain::Uptime;
-use crate::domain::event::{Direction, Evidence, Modality, Vehicle, ZoneRef};
+use crate::domain::event::{Direction, Evidence, Look, Modality, Vehicle, ZoneRef};
 use crate::domain::member::Member;
 use crate::domain::site::CameraRole;
 use crate::domain::time::Moment;
@@ -28,6 +28,9 @@ pub struct MemberFacts {
     pub external_ids: BTreeMap<String, String>,
     /// May time spent in zones be told?
     pub dwell: bool,
+    /// May the expression on leaving be told?
+    #[serde(default)]
+    pub expression: bool,
 }
 
 impl From<&Member> for MemberFacts {
@@ -39,6 +42,7 @@ impl From<&Member> for MemberFacts {
             organisation: member.organisation.clone(),
             external_ids: member.external_ids.clone(),
             dwell: member.consents.dwell,
+            expression: member.consents.expression,
         }
     }
 }
@@ -93,6 +97,15 @@ pub enum Input {
         /// The zone it is in.
         zone: Option<ZoneRef>,
     },
+    /// How the face of a track at an exit looked in the last seconds; of tracks that are no member's nothing happens.
+    Expression {
+        /// The track.
+        key: TrackKey,
+        /// When the newest frame was taken.
+        at: Uptime,
+        /// What was seen.
+        look: Look,
+    },
     /// A track ended, or is no longer taken for that member.
     TrackEnded {
         /// The track.
@@ -112,8 +125,10 @@ pub enum Input {
 pub struct Standing {
     /// What events say of it.
     pub facts: MemberFacts,
-    /// Plates by which it may be matched.
+    /// Plates by which it may be matched; none without the consent.
     pub plates: Vec<String>,
+    /// May it be matched by face?
+    pub face: bool,
 }
 
 /// The present, as the caller knows it.

@@ -36,6 +36,9 @@ use super::time::{Moment, Stamp};
 /// A member who left through an exit and is still seen there has not come back; for so long after the last look.
 const ECHO: Tick = 120_000;
 
+/// Members who were first seen by one camera within this time may have come together.
+const TOGETHER: Tick = 20_000;
+
 /// How long after a restart cameras may take to show again who is there.
 const WARM_UP: Tick = 60_000;
 

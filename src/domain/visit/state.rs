@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Overview;
 use super::dwell::Stay;
-use super::input::{MemberFacts, Sighting, TrackKey};
+use super::input::{MemberFacts, Sighting, Standing, TrackKey};
 use super::rules::{Tick, VisitRules, tick};
 use super::telling::moment_of;
 use crate::domain::Uptime;
-use crate::domain::event::{ClosedBy, Evidence, Modality, Vehicle, ZoneRef};
+use crate::domain::event::{ClosedBy, Evidence, Look, Modality, Vehicle, ZoneRef};
 use crate::domain::site::CameraRole;
 use crate::domain::time::{Moment, Stamp};
 
@@ -24,6 +24,12 @@ pub struct Visit {
     pub(super) zones: Vec<ZoneTotal>,
     /// When it was last handed out to be saved.
     pub(super) saved: Tick,
+    /// How the member looked when last seen at an exit.
+    #[serde(default)]
+    pub(super) look: Option<LastLook>,
+    /// Visits of other members that began at the same camera at about the same time.
+    #[serde(default)]
+    pub(super) companions: Vec<String>,
     /// The first time without power of unknown length, which counts as none until the clock is right.
     #[serde(default)]
     unaged: Option<Gap>,
@@ -35,6 +41,14 @@ struct Gap {
     at: Tick,
     /// What the trusted wall clock showed then.
     wall: Timestamp,
+}
+
+/// An expression at an exit.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub(super) struct LastLook {
+    pub at: Tick,
+    pub camera: String,
+    pub look: Look,
 }
 
 /// How a visit began: what its `arrival` told.
@@ -107,9 +121,9 @@ impl Carrier {
         self.best.vehicle.as_ref().map(|vehicle| vehicle.plate.as_str())
     }
 
-    /// Is it one of these plates, or on foot?
-    pub fn is_allowed(&self, plates: &[String]) -> bool {
-        self.plate().is_none_or(|plate| plates.iter().any(|each| each == plate))
+    /// May it still be matched by its plate, or by face when it is on foot?
+    pub fn is_allowed(&self, standing: &Standing) -> bool {
+        self.plate().map_or(standing.face, |plate| standing.plates.iter().any(|each| each == plate))
     }
 
     fn sight(&mut self, sighting: &Sighting) {
@@ -229,6 +243,8 @@ impl Visit {
             carriers: Vec::new(),
             zones: Vec::new(),
             saved: Tick::MIN,
+            look: None,
+            companions: Vec::new(),
             unaged: None,
         }
     }
@@ -256,6 +272,7 @@ impl Visit {
             carrier.leaving = Some(tick(sighting.at));
         } else if carrier.leaving.is_some_and(|left| tick(sighting.first_seen) > left) && comes_back(sighting) {
             carrier.leaving = None;
+            self.look = None;
         }
         place
     }
@@ -323,6 +340,7 @@ impl Visit {
 
     fn retime(&mut self, moved: &dyn Fn(Tick) -> Tick) {
         self.began.at = moved(self.began.at);
+        self.look.iter_mut().for_each(|last| last.at = moved(last.at));
         self.carriers.iter_mut().for_each(|carrier| carrier.retime(moved));
     }
 

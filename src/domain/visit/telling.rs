@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::dwell::{Bounds, Stay};
 use super::input::Sighting;
 use super::rules::{Tick, VisitRules, tick};
-use super::state::{Sure, Visit, ZoneTotal};
+use super::state::{LastLook, Sure, Visit, ZoneTotal};
 use crate::domain::Uptime;
-use crate::domain::event::{Arrival, ClosedBy, Departure, Dwell, Subject, ZoneTime};
+use crate::domain::event::{Arrival, ClosedBy, Departure, Dwell, ExitExpression, Subject, ZoneTime};
 use crate::domain::time::Moment;
 
 impl Visit {
@@ -34,7 +34,15 @@ impl Visit {
             zone: sighting.whereabouts.zone().cloned(),
             direction: sighting.direction,
             arrived_at: wall_of(self.began.at, now),
+            companions: self.companions.clone(),
         }
+    }
+
+    /// How the member looked on leaving.
+    pub(super) fn exit_expression(&self, last: &LastLook, rules: &VisitRules, now: Moment) -> ExitExpression {
+        let on_foot = self.carriers.iter().map(|carrier| &carrier.best).find(|sure| sure.vehicle.is_none());
+        let subject = self.subject(on_foot.unwrap_or(&self.began.sure), &last.camera, rules);
+        ExitExpression { subject, look: last.look.clone(), seen_at: wall_of(last.at, now) }
     }
 
     /// What is told of a stay; `checkpoint` is absent when it ended.
@@ -66,7 +74,8 @@ impl Visit {
         if closed_by == ClosedBy::Withdrawn {
             // Nothing that was not told before: see docs/decisions/0007-visits.md.
             let subject = self.subject(&self.began.sure, &self.began.sure.camera, rules);
-            return Departure { subject, closed_by, arrived_at, last_seen_at: None, seconds: None, zones: Vec::new() };
+            let (zones, companions) = (Vec::new(), Vec::new());
+            return Departure { subject, closed_by, arrived_at, last_seen_at: None, seconds: None, zones, companions };
         }
         let last = self.last_seen();
         let sure = self.carriers.iter().map(|carrier| &carrier.best);
@@ -78,6 +87,7 @@ impl Visit {
             last_seen_at: Some(wall_of(last, now)),
             seconds: Some(seconds(last - self.began.at)),
             zones: self.zones.iter().filter(|total| total.stays > 0).map(ZoneTotal::told).collect(),
+            companions: self.companions.clone(),
         }
     }
 }

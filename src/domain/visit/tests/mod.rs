@@ -4,6 +4,7 @@
 mod contract;
 mod dwell;
 mod ending;
+mod faces;
 mod joining;
 mod restart;
 mod whatever;
