@@ -115,8 +115,14 @@ fn examples() -> Vec<(&'static str, Event, &'static str)> {
     };
     let with_plate = Arrival { subject: Subject { vehicle: Some(vehicle), tier: None, ..subject() }, ..arrival() };
     let stay_over = Dwell { checkpoint: None, ended: true, seconds_min: 1805.0, seconds_max: 1808.2, ..dwell() };
-    let withdrawn =
-        Departure { closed_by: ClosedBy::Withdrawn, last_seen_at: None, seconds: None, zones: vec![], companions: vec![], ..departure() };
+    let withdrawn = Departure {
+        closed_by: ClosedBy::Withdrawn,
+        last_seen_at: None,
+        seconds: None,
+        zones: vec![],
+        companions: vec![],
+        ..departure()
+    };
     let strangers = StrangerCount {
         camera: "gate".into(),
         from: at("08:45:00"),

@@ -97,7 +97,8 @@ fn a_consent_withdrawn_on_the_way_forgets_what_was_measured() {
     let mut site = Site::new();
     site.sight("m1", "lot", 1, zone("a"));
     site.watch(&key("lot", 1), zone("a").as_ref(), 50.0);
-    let standing = Standing { facts: MemberFacts { dwell: false, ..facts("m1") }, plates: vec!["皖Am1".into()], face: true };
+    let standing =
+        Standing { facts: MemberFacts { dwell: false, ..facts("m1") }, plates: vec!["皖Am1".into()], face: true };
     site.give(&[Input::MemberChanged { member_ref: "m1".into(), standing: Some(standing) }]);
     site.watch(&key("lot", 1), zone("a").as_ref(), 400.0);
     site.wait(2300.0);

@@ -147,7 +147,11 @@ fn a_plate_taken_off_the_list_no_longer_speaks_for_its_member() {
     site.sight("m1", "lot", 1, zone("a"));
     let with = |plates: &[&str]| Input::MemberChanged {
         member_ref: "m1".into(),
-        standing: Some(Standing { facts: facts("m1"), plates: plates.iter().map(ToString::to_string).collect(), face: true }),
+        standing: Some(Standing {
+            facts: facts("m1"),
+            plates: plates.iter().map(ToString::to_string).collect(),
+            face: true,
+        }),
     };
     let change = site.book.propose(&site.present(), &[with(&["皖Am1", "皖B2"])]);
     assert!(!change.is_durable(), "nothing new is nothing to write");
