@@ -118,9 +118,8 @@ fn body<const FUSED: bool>(query: &[Lane], rows: &[Lane], scores: &mut [f32]) {
 
 #[inline(always)]
 fn add<const FUSED: bool>(sums: &mut [f32; LANE], row: &Lane, query: &Lane) {
-    for at in 0..LANE {
-        let product = (row.0[at], query.0[at]);
-        sums[at] = if FUSED { product.0.mul_add(product.1, sums[at]) } else { product.0 * product.1 + sums[at] };
+    for ((sum, &row), &query) in sums.iter_mut().zip(&row.0).zip(&query.0) {
+        *sum = if FUSED { row.mul_add(query, *sum) } else { row * query + *sum };
     }
 }
 
