@@ -67,6 +67,8 @@ impl Default for Camera {
 pub enum Sense {
     /// Number plates.
     Plate,
+    /// Faces of members who agreed to it; needs `[faces] packs` and `provision confirm-signage`.
+    Face,
 }
 
 /// An area of a camera's picture.

@@ -22,6 +22,10 @@ pub struct Outbox {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub keep_dwell: Duration,
+    /// The same for the expression on leaving.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_expression: Duration,
     /// An event sent later than this after it happened is marked `late`.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -34,6 +38,7 @@ impl Default for Outbox {
             max_mib: 64,
             keep_arrivals: Duration::from_secs(30 * 86_400),
             keep_dwell: Duration::from_secs(7 * 86_400),
+            keep_expression: Duration::from_secs(86_400),
             late_after: Duration::from_secs(60),
         }
     }
@@ -108,9 +113,18 @@ impl Default for Mqtt {
 }
 
 /// What may leave the box.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Privacy {
     /// Put the plate string of a member into its events.
     pub plate_in_events: bool,
+    /// Tell how many vehicles and people who are no members passed, by the quarter of an hour; numbers below five are
+    /// withheld.
+    pub stranger_count: bool,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { plate_in_events: false, stranger_count: true }
+    }
 }

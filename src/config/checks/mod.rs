@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Code, Finding};
-use super::{Config, Faces, Outbox, Plates, Site, Visits, duration};
+use super::{Config, Faces, Outbox, Plates, Sense, Site, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
 pub(super) use files::files;
 
@@ -48,6 +48,12 @@ pub(super) fn service(config: &Config) -> Vec<Finding> {
     if config.cameras.is_empty() {
         let remedy = "add a table `[[camera]]` with `id` and `source`";
         report.add(Code::NoCamera, "camera", "there is no camera", remedy);
+    }
+    let faceless = config.cameras.iter().position(|camera| camera.read.contains(&Sense::Face));
+    if let Some(index) = faceless.filter(|_| config.faces.packs.is_empty()) {
+        let problem = "faces are to be read, and `faces.packs` names no pack";
+        let remedy = "add `[faces]` with `packs = [\"NAME\"]`, or take \"face\" out of `read`";
+        report.add(Code::CameraRead, &format!("camera[{index}].read"), problem, remedy);
     }
     report.0
 }

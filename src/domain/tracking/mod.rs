@@ -239,6 +239,13 @@ impl<V: Voice> Tracker<V> {
         updates
     }
 
+    /// Forgets what a track said or looked like; it is followed by place alone until it is seen again.
+    pub fn hush(&mut self, id: TrackId) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) {
+            track.voice = V::default();
+        }
+    }
+
     /// Tracks that ended up to now, each told once.
     pub fn expired(&mut self, at: Uptime) -> Vec<TrackEnd> {
         self.end_lost(at);

@@ -96,6 +96,23 @@ impl Impostors {
         }
     }
 
+    /// Share of the strangers that score so high somewhere in a gallery of `templates`: what [`Impostors::threshold`]
+    /// inverts.
+    pub fn fpir_of(&self, score: f32, templates: usize) -> f64 {
+        let (mut rare, mut common) = (-36.0_f64, -1e-9_f64);
+        // `exceeded_by` falls as p grows; sixty halvings of the exponent are more than an f64 can tell apart.
+        for _ in 0..60 {
+            let middle = f64::midpoint(rare, common);
+            if self.exceeded_by(middle.exp()) > f64::from(score) {
+                rare = middle;
+            } else {
+                common = middle;
+            }
+        }
+        let p = common.exp();
+        -((-p).ln_1p() * templates.max(1) as f64).exp_m1()
+    }
+
     /// Score that a share `fpir` of the strangers exceeds somewhere in a gallery of `templates`; at most 1.
     pub fn threshold(&self, fpir: f64, templates: usize) -> f32 {
         // `1 - (1 - fpir)^(1/n)` without losing its digits.

@@ -229,6 +229,11 @@ impl Gallery {
         best
     }
 
+    /// How sure a score is no stranger's, 0..1: one less the share of strangers that reach it in this gallery.
+    pub fn confidence(&self, score: f32) -> f32 {
+        (1.0 - self.policy.impostors.fpir_of(score, self.owners.len())).clamp(0.0, 1.0) as f32
+    }
+
     /// The embedding space.
     pub fn space(&self) -> &str {
         &self.space

@@ -2,6 +2,19 @@
 
 use super::*;
 
+#[test]
+fn the_share_of_strangers_above_a_score_is_what_the_threshold_was_made_from() {
+    let tail = Tail { from: 0.3, share: 0.01, scale: 0.03 };
+    for impostors in [Impostors::normal(0.05, 0.1), Impostors { tail: Some(tail), ..Impostors::normal(0.05, 0.1) }] {
+        for (fpir, templates) in [(0.01, 1), (0.01, 500), (0.001, 100_000)] {
+            let score = impostors.threshold(fpir, templates);
+            let found = impostors.fpir_of(score, templates);
+            assert!((found / fpir - 1.0).abs() < 0.01, "{found} for {fpir}");
+        }
+    }
+}
+
+
 const SPACE: &str = "space-a";
 const SIZE: usize = 128;
 
