@@ -44,12 +44,30 @@ impl Default for Outbox {
     }
 }
 
+/// Version of MQTT.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Protocol {
+    /// MQTT 5.
+    #[default]
+    #[serde(rename = "5")]
+    Mqtt5,
+    /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
+    Mqtt311,
+}
+
 /// The connection to the platform.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mqtt {
     /// `mqtt://HOST:1883` or `mqtts://HOST:8883`; empty: events wait in the outbox.
     pub url: String,
+    /// Further brokers in order of preference, for when `url` is not reached; used until that connection is lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["mqtts://standby.example:8883"])]
+    pub fallback_urls: Vec<String>,
+    /// `"5"`, or `"3.1.1"` for brokers without MQTT 5: then the reasons of refusals and expiry are lost.
+    pub protocol: Protocol,
     /// Client id; `<tenant>-<site>-<device>` when empty.
     pub client_id: String,
     /// User name.
@@ -96,6 +114,8 @@ impl Default for Mqtt {
     fn default() -> Self {
         Self {
             url: String::new(),
+            fallback_urls: Vec::new(),
+            protocol: Protocol::Mqtt5,
             client_id: String::new(),
             username: None,
             password_file: None,

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::domain::site::{CameraRole, ZoneKind};
 pub use cameras::{Camera, Sense, Zone};
-pub use delivery::{Mqtt, Outbox, Privacy};
+pub use delivery::{Mqtt, Outbox, Privacy, Protocol};
 pub use finding::{Code, ConfigErrors, Finding};
 pub use load::{Loaded, from_text, load, load_or_default};
 pub use recognition::{Faces, Inference, Members, Plates, Visits};

@@ -39,6 +39,10 @@ impl<T> Flight<T> {
         self.unanswered.is_empty()
     }
 
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = &T> {
+        self.unanswered.values()
+    }
+
     /// A message was handed over.
     pub(super) fn handed(&mut self, message: T) {
         self.unanswered.insert(self.next, message);

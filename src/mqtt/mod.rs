@@ -6,6 +6,7 @@
 mod address;
 #[cfg(feature = "broker")]
 pub mod embedded;
+mod exchange;
 mod flight;
 mod link;
 mod pace;
@@ -15,13 +16,15 @@ mod rumqtt;
 mod schedule;
 mod settings;
 mod status;
+mod tls;
 mod topics;
 
 pub use address::Address;
-pub use link::{Events, Happened, Link, Message, Outcome, Sender};
+pub use exchange::{AnswerId, Board, Exchange, Letter, Mark};
+pub use link::{Events, Happened, Incoming, Link, Lost, Message, Outcome, Refusal, Reply, Sender};
 pub use publisher::{Publisher, Switch};
 pub use queue::{Item, Queue, Ticket};
-pub use rumqtt::Rumqtt;
+pub use rumqtt::{MAX_PACKET, Rumqtt};
 pub use settings::Settings;
-pub use status::{ConnectionState, Status};
+pub use status::{ConnectionState, Status, Subscription};
 pub use topics::Topics;

@@ -3,26 +3,26 @@
 //! Promises: at least once, whatever happens to the connection, the broker or the process; what is not acknowledged is
 //! sent again after every CONNACK. At most `window` messages are on the wire, so that a fault repeats no more than
 //! these. A connection without progress is replaced. Deciding what goes next is `schedule`'s business, packet ids are
-//! `flight`'s.
+//! `flight`'s, what is no event `exchange`'s.
+
+mod hearing;
+mod sending;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::flight::Flight;
-use super::link::{Events, Happened, Link, Message, Outcome, Sender};
+use super::exchange::Exchange;
+use super::link::{Events, Happened, Link, Lost, Refusal, Sender};
 use super::pace::Backoff;
-use super::queue::{Item, Queue, Ticket};
-use super::schedule::Schedule;
-use super::settings::Settings;
-use super::status::{ConnectionState, Status};
-use super::topics::Topics;
-use crate::domain::event::EventClass;
+use super::queue::Queue;
+use super::settings::{SILENT, Settings};
+use super::status::{ConnectionState, Status, Subscription};
+use sending::{Connection, Parcel, hand_over};
 
 /// Looks at the queue at least so often, should a wake-up have been missed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A connection that lasted so long was a good one: the next pause is short again.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
+
+/// Pause between two looks at the files of certificate and password.
+const RENEWAL_EVERY: Duration = Duration::from_secs(20);
 
 /// Ends a publisher.
 #[derive(Debug)]
@@ -42,35 +45,20 @@ impl Switch {
     }
 }
 
-/// What is on the wire.
-#[derive(Debug)]
-enum Parcel {
-    Presence,
-    Event(Ticket, EventClass),
-}
-
-/// One connection, from CONNACK on.
-struct Connection {
-    flight: Flight<Parcel>,
-    schedule: Schedule,
-    max_packet: usize,
-    since: Instant,
-    progress: Instant,
-    /// The broker's quota is used up until then.
-    paused_until: Option<Instant>,
-    quota: Backoff,
-}
-
 /// Why a connection ended.
 enum End {
-    Lost(String),
+    Lost(Lost),
+    /// A certificate or password was replaced: the next connection uses it.
+    Renewed,
     Stopped,
 }
 
 /// What the wait for the next event ended with.
 enum Step {
-    Event(Result<Happened, String>),
-    Stalled,
+    Event(Result<Happened, Lost>),
+    /// Nothing was acknowledged, or nothing at all was heard, for too long.
+    Dead(&'static str),
+    Renewed,
     Stop,
     FarewellOver,
 }
@@ -80,11 +68,15 @@ pub struct Publisher<L: Link, Q: Queue> {
     link: L,
     queue: Q,
     settings: Settings,
+    /// `None`: events only, nothing is subscribed to.
+    exchange: Option<Exchange>,
     wake: Arc<Notify>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<Status>,
     session: u64,
     backoff: Backoff,
+    /// The broker has ended a connection over a packet of one byte more.
+    largest_packet: usize,
 }
 
 impl<L: Link, Q: Queue> Publisher<L, Q> {
@@ -94,7 +86,15 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         let (status, seen) = watch::channel(Status::new(ConnectionState::Connecting));
         let session = settings.first_session;
         let backoff = Backoff::new(settings.reconnect_max);
-        (Self { link, queue, settings, wake, stop, status, session, backoff }, Switch(stopper), seen)
+        let (exchange, largest_packet) = (None, usize::MAX);
+        let publisher = Self { link, queue, settings, exchange, wake, stop, status, session, backoff, largest_packet };
+        (publisher, Switch(stopper), seen)
+    }
+
+    /// Subscribes too, and sends what is posted besides the events.
+    #[must_use]
+    pub fn with_exchange(self, exchange: Option<Exchange>) -> Self {
+        Self { exchange, ..self }
     }
 
     /// Connects, sends, connects again, until stopped.
@@ -102,7 +102,8 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         while !*self.stop.borrow() {
             match self.connection().await {
                 End::Stopped => break,
-                End::Lost(words) => self.pause(words).await,
+                End::Renewed => info!("A certificate or password was replaced; connecting anew."),
+                End::Lost(lost) => self.pause(lost).await,
             }
             self.session += 1;
         }
@@ -110,14 +111,19 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         self.status.send_modify(|status| status.enter(ConnectionState::Stopped));
     }
 
-    async fn pause(&mut self, words: String) {
+    async fn pause(&mut self, lost: Lost) {
         let pause = self.backoff.pause();
-        warn!(error = words, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "Connection lost.");
+        let (words, pause_ms) = (&lost.words, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        warn!(error = words, refusal = ?lost.refusal, pause_ms, "Connection lost.");
         self.status.send_modify(|status| {
             status.enter(ConnectionState::Waiting);
+            status.subscription = Subscription::None;
             status.reconnects += 1;
             status.in_flight = 0;
-            status.failed(words);
+            if let Some(refusal) = lost.refusal {
+                status.refuse(refusal);
+            }
+            status.failed(lost.words);
         });
         let until = Instant::now() + pause;
         loop {
@@ -131,14 +137,16 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
     }
 
     async fn connection(&mut self) -> End {
+        let will = self.settings.topics.presence(false, self.session, &self.settings.epoch);
+        let dialled = self.link.dial(will);
         self.status.send_modify(|status| {
             status.enter(ConnectionState::Connecting);
             status.session = self.session;
+            status.broker = self.link.broker();
         });
-        let will = self.settings.topics.presence(false, self.session, &self.settings.epoch);
-        let (sender, mut events) = match self.link.dial(will) {
+        let (sender, mut events) = match dialled {
             Ok(ends) => ends,
-            Err(words) => return End::Lost(words),
+            Err(words) => return End::Lost(words.into()),
         };
         let mut connection = None;
         let mut farewell = None;
@@ -147,11 +155,12 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
                 Step::Event(Ok(Happened::Farewell)) | Step::FarewellOver => break End::Stopped,
                 Step::Event(Ok(event)) => {
                     if let Err(words) = self.happened(event, &sender, &mut connection, farewell.is_some()) {
-                        break End::Lost(words);
+                        break End::Lost(words.into());
                     }
                 }
-                Step::Event(Err(words)) => break End::Lost(words),
-                Step::Stalled => break End::Lost("no acknowledgement for too long; starting anew".into()),
+                Step::Event(Err(lost)) => break End::Lost(lost),
+                Step::Dead(words) => break End::Lost(words.into()),
+                Step::Renewed => break End::Renewed,
                 Step::Stop if connection.is_none() => break End::Stopped,
                 Step::Stop => {
                     farewell = Some(Instant::now() + FAREWELL);
@@ -159,17 +168,21 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
                 }
             }
         };
-        self.settle(&mut events, connection);
+        self.link.ended(connection.is_some());
+        self.settle(&mut events, connection, &end);
         if farewell.is_some() { End::Stopped } else { end }
     }
 
     /// Takes what had been answered before the end, and remembers whether the connection was a good one.
-    fn settle(&mut self, events: &mut L::Events, connection: Option<Connection>) {
+    fn settle(&mut self, events: &mut L::Events, connection: Option<Connection>, end: &End) {
         let Some(mut connection) = connection else { return };
         for event in events.left_over() {
             if let Happened::Answered(id, outcome) = event {
                 self.answered(&mut connection, id, outcome);
             }
+        }
+        if matches!(end, End::Lost(Lost { refusal: Some(Refusal::TooLarge), .. })) {
+            self.remember_too_large(&connection);
         }
         if connection.since.elapsed() >= GOOD_AFTER {
             self.backoff.reset();
@@ -195,8 +208,8 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
             }
             let mut look = now + LOOK_EVERY;
             if let Some(connection) = connection.as_mut() {
-                if !connection.flight.is_empty() && now >= connection.progress + self.settings.stalled_after {
-                    return Step::Stalled;
+                if let Some(end) = self.is_dead(connection, now) {
+                    return end;
                 }
                 if farewell.is_none() {
                     look = look.min(self.fill(sender, connection, now));
@@ -219,6 +232,23 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         }
     }
 
+    /// Is the connection of no more use?
+    fn is_dead(&self, connection: &mut Connection, now: Instant) -> Option<Step> {
+        if !connection.flight.is_empty() && now >= connection.progress + self.settings.stalled_after {
+            return Some(Step::Dead("no acknowledgement for too long; starting anew"));
+        }
+        if now >= connection.heard + connection.silent_after {
+            return Some(Step::Dead("nothing was heard from the broker for too long; starting anew"));
+        }
+        if now >= connection.seals_at + RENEWAL_EVERY {
+            connection.seals_at = now;
+            if connection.flight.is_empty() && self.link.renewed() {
+                return Some(Step::Renewed);
+            }
+        }
+        None
+    }
+
     fn happened(
         &mut self,
         event: Happened,
@@ -226,10 +256,16 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
         connection: &mut Option<Connection>,
         leaving: bool,
     ) -> Result<(), String> {
+        if let Some(connection) = connection.as_mut().filter(|_| event.is_sign_of_life()) {
+            connection.heard = Instant::now();
+        }
         match (event, connection.as_mut()) {
-            (Happened::Connected { session_present, receive_max, max_packet }, _) => {
+            (Happened::Connected { session_present, receive_max, max_packet, keep_alive }, _) => {
                 info!(session = self.session, session_present, receive_max, "Connected.");
                 let mut fresh = self.begin(receive_max, max_packet)?;
+                fresh.silent_after = keep_alive.map_or(self.settings.silent_after, |theirs| theirs.mul_f64(SILENT));
+                // Before the birth: who hears it may send commands at once.
+                self.subscribe(sender, &mut fresh)?;
                 let birth = self.settings.topics.presence(true, self.session, &self.settings.epoch);
                 hand_over(sender, &mut fresh, birth, Parcel::Presence)?;
                 *connection = Some(fresh);
@@ -242,112 +278,12 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
                     sender.farewell();
                 }
             }
+            (Happened::Subscribed(answer), Some(connection)) => self.subscribed(connection, answer),
+            (Happened::Came(incoming), Some(_)) => self.came(incoming)?,
             (Happened::Collided, _) => return Err("a packet id is in use twice; starting anew".into()),
             _ => {}
         }
         Ok(())
-    }
-
-    fn begin(&mut self, receive_max: u16, max_packet: Option<u32>) -> Result<Connection, String> {
-        let now = Instant::now();
-        let (drain, longest) = (self.settings.drain_per_second, self.settings.reconnect_max);
-        let schedule = Schedule::begin(&mut self.queue, drain, longest, now)?;
-        Ok(Connection {
-            flight: Flight::new(self.settings.window.min(receive_max)),
-            schedule,
-            max_packet: max_packet.map_or(usize::MAX, |bytes| bytes as usize),
-            since: now,
-            progress: now,
-            paused_until: None,
-            quota: Backoff::new(longest),
-        })
-    }
-
-    /// Hands over what may go now; returns when to look again at the latest.
-    fn fill(&mut self, sender: &L::Sender, connection: &mut Connection, now: Instant) -> Instant {
-        let look = now + LOOK_EVERY;
-        if let Some(until) = connection.paused_until {
-            if now < until {
-                return until.min(look);
-            }
-            connection.paused_until = None;
-        }
-        let room = connection.flight.room();
-        if !self.queue.hand_on() || room == 0 {
-            return look;
-        }
-        if connection.flight.is_empty() {
-            connection.progress = now;
-        }
-        match connection.schedule.next(&mut self.queue, room, now) {
-            Ok(items) => {
-                for item in items {
-                    self.offer(sender, connection, item, now);
-                }
-            }
-            Err(words) => self.status.send_modify(|status| status.failed(words)),
-        }
-        let in_flight = connection.flight.len();
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.in_flight, in_flight) != in_flight);
-        connection.schedule.wake_at(now).map_or(look, |at| at.clamp(now + Duration::from_millis(1), look))
-    }
-
-    fn offer(&mut self, sender: &L::Sender, connection: &mut Connection, item: Item, now: Instant) {
-        let (ticket, class) = (item.ticket, item.class);
-        let message = self.settings.message(item, Timestamp::now());
-        let refused = if !Topics::is_valid(&message.topic) {
-            Some("its topic is not valid".to_owned())
-        } else if message.wire_bytes() > connection.max_packet {
-            Some(format!("it is larger than the broker's limit of {} bytes", connection.max_packet))
-        } else {
-            hand_over(sender, connection, message, Parcel::Event(ticket, class)).err()
-        };
-        if let Some(reason) = refused {
-            self.refused(connection, ticket, class, &reason, now);
-        }
-    }
-
-    /// Takes the broker's answer; was it to a presence message?
-    fn answered(&mut self, connection: &mut Connection, id: u16, outcome: Outcome) -> bool {
-        let now = Instant::now();
-        let parcel = connection.flight.answered(id);
-        if parcel.is_some() {
-            connection.progress = now;
-        }
-        match (parcel, outcome) {
-            (Some(Parcel::Event(ticket, _)), Outcome::Accepted) => {
-                self.queue.acknowledged(ticket);
-                connection.schedule.accepted(ticket.seq);
-                connection.quota.reset();
-                self.backoff.reset();
-                self.status.send_modify(|status| {
-                    status.acked += 1;
-                    status.last_acked_at = Some(Timestamp::now());
-                });
-                false
-            }
-            (Some(Parcel::Event(ticket, class)), Outcome::Refused { reason, quota }) => {
-                self.refused(connection, ticket, class, &reason, now);
-                if quota && connection.paused_until.is_none() {
-                    connection.paused_until = Some(now + connection.quota.pause());
-                }
-                false
-            }
-            (Some(Parcel::Presence), _) => true,
-            (None, _) => {
-                debug!(id, "An acknowledgement fits no message.");
-                false
-            }
-        }
-    }
-
-    fn refused(&mut self, connection: &mut Connection, ticket: Ticket, class: EventClass, reason: &str, now: Instant) {
-        warn!(seq = ticket.seq, reason, "The broker refused an event; it is kept and tried again.");
-        connection.schedule.refused(class, ticket.seq, now);
-        self.status.send_modify(|status| {
-            status.refused += 1;
-            status.failed(format!("the broker refused an event: {reason}"));
-        });
     }
 
     fn say_offline(&mut self, sender: &L::Sender, connection: Option<&mut Connection>) {
@@ -357,19 +293,6 @@ impl<L: Link, Q: Queue> Publisher<L, Q> {
             sender.farewell();
         }
     }
-}
-
-fn hand_over<S: Sender>(
-    sender: &S,
-    connection: &mut Connection,
-    message: Message,
-    parcel: Parcel,
-) -> Result<(), String> {
-    if !sender.send(message) {
-        return Err("the client's queue is full".into());
-    }
-    connection.flight.handed(parcel);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,14 +4,20 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use jiff::Timestamp;
+
+use super::super::exchange::{Board, Letter};
+use super::super::link::{Incoming, Message, Outcome};
+use super::super::queue::{Item, Ticket};
 use super::*;
 use crate::config;
+use crate::domain::event::EventClass;
 
 /// What the test sees and steers.
 #[derive(Default)]
 struct Script {
     /// Events to be told, oldest first.
-    events: VecDeque<Result<Happened, String>>,
+    events: VecDeque<Result<Happened, Lost>>,
     left_over: Vec<Happened>,
     sent: Vec<Message>,
     dials: u64,
@@ -19,6 +25,10 @@ struct Script {
     /// The broker answers every message from this connection on; 0: never.
     answers_from: u64,
     farewell: bool,
+    subscriptions: Vec<Vec<String>>,
+    subscription_answers: VecDeque<Result<(), String>>,
+    /// Packet ids of letters that were acknowledged.
+    handled: Vec<u16>,
     acknowledged: Vec<u64>,
 }
 
@@ -52,6 +62,20 @@ impl Sender for Scripted {
         true
     }
 
+    fn subscribe(&self, filters: &[String]) -> bool {
+        let mut script = self.0.borrow_mut();
+        script.subscriptions.push(filters.to_vec());
+        if let Some(answer) = script.subscription_answers.pop_front() {
+            script.events.push_back(Ok(Happened::Subscribed(answer)));
+        }
+        true
+    }
+
+    fn acknowledge(&self, id: u16) -> bool {
+        self.0.borrow_mut().handled.push(id);
+        true
+    }
+
     fn farewell(&self) {
         let mut script = self.0.borrow_mut();
         script.farewell = true;
@@ -60,7 +84,7 @@ impl Sender for Scripted {
 }
 
 impl Events for Scripted {
-    async fn next(&mut self) -> Result<Happened, String> {
+    async fn next(&mut self) -> Result<Happened, Lost> {
         loop {
             if let Some(event) = self.0.borrow_mut().events.pop_front() {
                 return event;
@@ -75,7 +99,7 @@ impl Events for Scripted {
 }
 
 fn connected() -> Happened {
-    Happened::Connected { session_present: false, receive_max: 20, max_packet: Some(1000) }
+    Happened::Connected { session_present: false, receive_max: 20, max_packet: Some(1000), keep_alive: None }
 }
 
 /// Events of class P1 numbered from 1.
@@ -133,11 +157,21 @@ fn event(seq: u64) -> (u64, Vec<u8>) {
 
 /// Runs a publisher over `events` until `stop_at` acknowledgements are in.
 fn publish(script: Script, events: Vec<(u64, Vec<u8>)>, stop_at: usize) -> (Script, Status) {
+    publish_with(script, events, stop_at, None)
+}
+
+fn publish_with(
+    script: Script,
+    events: Vec<(u64, Vec<u8>)>,
+    stop_at: usize,
+    exchange: Option<Exchange>,
+) -> (Script, Status) {
     let shared = Rc::new(RefCell::new(script));
     let stop = Rc::new(RefCell::new(None));
     let queue = Plain { waiting: events, script: Rc::clone(&shared), stop_at, stop: Rc::clone(&stop) };
     let (publisher, switch, status) =
         Publisher::new(Scripted(Rc::clone(&shared)), queue, settings(), Arc::new(Notify::new()));
+    let publisher = publisher.with_exchange(exchange);
     *stop.borrow_mut() = Some(switch);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let run = async { tokio::time::timeout(Duration::from_secs(20), publisher.run()).await };
@@ -194,4 +228,96 @@ fn a_refused_event_is_kept_and_what_the_broker_cannot_take_blocks_nobody() {
     assert_eq!(script.acknowledged, [2, 3]);
     assert!(status.refused >= 1);
     assert!(script.sent.iter().all(|message| message.payload.len() < 1000), "it would have cost the connection");
+}
+
+fn exchange(board: &Arc<Board>) -> (Exchange, std::sync::mpsc::Receiver<Letter>) {
+    Exchange::new("forecourt/v1/acme/s/d", &["cmd/+/+"], Arc::clone(board))
+}
+
+fn letter(id: u16) -> Happened {
+    let topic = "forecourt/v1/acme/s/d/cmd/restart/7".to_owned();
+    Happened::Came(Incoming { topic, payload: b"{}".to_vec(), id: Some(id), ..Incoming::default() })
+}
+
+#[test]
+fn it_subscribes_before_its_birth_and_hands_letters_on_unacknowledged() {
+    let board = Arc::new(Board::default());
+    let (exchange, letters) = exchange(&board);
+    let script = Script { answers_from: 1, subscription_answers: [Ok(())].into(), ..Script::default() };
+    let script = Script { events: [Ok(letter(9))].into(), ..script };
+    let (script, status) = publish_with(script, vec![event(1)], 1, Some(exchange));
+    assert_eq!(script.subscriptions, [["forecourt/v1/acme/s/d/cmd/+/+"]]);
+    assert_eq!(status.subscription, Subscription::Confirmed);
+    assert_eq!((letters.recv().unwrap().topic.as_str(), status.received), ("cmd/restart/7", 1));
+    assert!(script.handled.is_empty(), "nobody has handled it yet");
+}
+
+#[test]
+fn a_refused_subscription_is_told_and_events_go_on() {
+    let board = Arc::new(Board::default());
+    let (exchange, _letters) = exchange(&board);
+    let answers = [Err("NotAuthorized".to_owned())].into();
+    let script = Script { answers_from: 1, subscription_answers: answers, ..Script::default() };
+    let (script, status) = publish_with(script, vec![event(1)], 1, Some(exchange));
+    assert_eq!(script.acknowledged, [1]);
+    assert_eq!(status.subscription, Subscription::Refused);
+    assert!(status.last_error.unwrap().contains("NotAuthorized"));
+}
+
+#[test]
+fn more_letters_than_can_be_taken_cost_the_connection_and_no_letter() {
+    let board = Arc::new(Board::default());
+    let (exchange, letters) = exchange(&board);
+    let flood = (1..=65).map(|id| Ok(letter(id))).collect();
+    // The first connection gets the flood; on the second the event is delivered.
+    let script = Script { answers_from: 2, events: flood, ..Script::default() };
+    let (script, status) = publish_with(script, vec![event(1)], 1, Some(exchange));
+    assert_eq!((letters.try_iter().count(), script.handled.len()), (64, 0));
+    assert!(script.dials >= 2 && status.reconnects >= 1);
+}
+
+#[test]
+fn the_state_of_the_box_and_answers_are_told_again_until_the_broker_has_them() {
+    let board = Arc::new(Board::default());
+    let (exchange, _letters) = exchange(&board);
+    let post = |topic: &str| Message { topic: topic.into(), ..Message::default() };
+    board.state(post("state/device"));
+    let answer = board.answer(post("cmdres/restart/7"));
+    let script = Script { answers_from: 2, ..Script::default() };
+    let (script, _) = publish_with(script, vec![event(1)], 1, Some(exchange));
+    let sent = |topic: &str| script.sent.iter().filter(|message| message.topic == topic).count();
+    assert_eq!((sent("cmdres/restart/7"), sent("state/device")), (2, 2), "once on each connection");
+    assert_eq!(board.delivered(), [answer]);
+}
+
+#[test]
+fn a_silent_broker_is_left_although_nothing_waits_for_an_answer() {
+    let shared = Rc::new(RefCell::new(Script { answers_from: 1, ..Script::default() }));
+    let queue = Plain { waiting: Vec::new(), script: Rc::clone(&shared), stop_at: 1, stop: Rc::default() };
+    let settings = Settings { silent_after: Duration::from_millis(50), ..settings() };
+    let (publisher, switch, mut status) =
+        Publisher::new(Scripted(Rc::clone(&shared)), queue, settings, Arc::new(Notify::new()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let watch = async {
+            status.wait_for(|status| status.reconnects >= 1).await.unwrap();
+            switch.stop();
+        };
+        let both = async { tokio::join!(publisher.run(), watch) };
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("it was noticed");
+    });
+    assert!(status.borrow().last_error.as_ref().unwrap().contains("nothing was heard"));
+}
+
+#[test]
+fn a_packet_that_cost_the_connection_is_not_sent_again_to_this_broker() {
+    let shared = Rc::new(RefCell::new(Script::default()));
+    let queue = Plain { waiting: Vec::new(), script: Rc::clone(&shared), stop_at: 1, stop: Rc::default() };
+    let (mut publisher, ..) = Publisher::new(Scripted(Rc::clone(&shared)), queue, settings(), Arc::default());
+    let mut connection = publisher.begin(20, None).unwrap();
+    let ticket = |seq| Ticket { generation: 0, seq };
+    connection.flight.handed(Parcel::Event(ticket(1), EventClass::P1, 900));
+    connection.flight.handed(Parcel::Event(ticket(2), EventClass::P1, 50_000));
+    publisher.remember_too_large(&connection);
+    assert_eq!(publisher.largest_packet, 49_999);
 }

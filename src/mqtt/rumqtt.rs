@@ -1,4 +1,4 @@
-//! The link over rumqttc, MQTT 5. The only file that names the library.
+//! The link over rumqttc, MQTT 5 or 3.1.1. Only this file and the two below it name the library.
 //!
 //! What it is known for, and what is done about it:
 //! - It drops what it holds when the broker has no session, keeps what was queued while away and sends it later, and
@@ -7,28 +7,25 @@
 //! - Acknowledgements that came in one read with an error are still told ([`Events::left_over`]).
 //! - A refused PUBACK is only logged by it: the reason is read here.
 //! - Its limit of 10 KiB a packet is raised, its connection time-out covers TCP, TLS and CONNACK.
-//! - It reconnects at once: `publisher` makes the pauses.
+//! - It reconnects at once and never subscribes again: `publisher` makes the pauses and the subscriptions.
+//! - It acknowledges what came in before anybody has looked at it: acknowledgements are made by hand.
 
-use std::path::{Path, PathBuf};
+mod v3;
+mod v5;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, LastWill, LastWillProperties, Packet, PubAckReason, PublishProperties,
-};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{Outgoing, TlsConfiguration, Transport};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rumqttc::{TlsConfiguration, Transport};
 
 use super::address::Address;
-use super::link::{Events, Happened, Link, Message, Outcome, Sender};
-use crate::config;
+use super::link::{Events, Happened, Link, Lost, Message, Sender};
+use super::tls::{self, Seals};
+use crate::config::{self, Protocol};
 
 /// Largest packet that is taken from the broker.
-const MAX_PACKET: u32 = 256 * 1024;
+pub const MAX_PACKET: u32 = 256 * 1024;
 /// Packet ids that the library may use; far above any window, so that none comes up while in use.
 const INFLIGHT: u16 = 200;
 /// TCP, TLS and CONNACK together; a small box needs seconds for a key.
@@ -36,131 +33,155 @@ const CONNECT_S: u64 = 20;
 /// The broker waits so long before it publishes the will: a flap is not told.
 const WILL_DELAY_S: u32 = 45;
 /// Unacknowledged publishes that the broker may send us at once.
-const RECEIVE_MAX: u16 = 20;
-/// Where Debian keeps the authorities that the world trusts.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(super) const RECEIVE_MAX: u16 = 20;
 
 /// Connections over rumqttc. Files are read anew for each one, so that a renewed certificate needs no restart.
 pub struct Rumqtt {
-    address: Address,
+    /// In order of preference.
+    addresses: Vec<Address>,
+    /// Which of them comes next.
+    turn: usize,
     client_id: String,
     settings: config::Mqtt,
+    seals: Seals,
+}
+
+/// The sending end.
+pub enum Client {
+    /// MQTT 5.
+    V5(rumqttc::v5::AsyncClient),
+    /// MQTT 3.1.1.
+    V3(rumqttc::AsyncClient),
+}
+
+/// The other end.
+pub enum Loop {
+    /// MQTT 5.
+    V5(Box<rumqttc::v5::EventLoop>),
+    /// MQTT 3.1.1.
+    V3(Box<rumqttc::EventLoop>),
 }
 
 impl Rumqtt {
-    /// Connections to the broker that the settings name.
+    /// Connections to the brokers that the settings name.
     ///
     /// # Errors
-    /// In words, when `mqtt.url` is no address.
+    /// In words, when one of them is no address.
     pub fn new(settings: &config::Mqtt, site: &config::Site) -> Result<Self, String> {
-        let address = Address::parse(&settings.url)?;
+        let urls = std::iter::once(&settings.url).chain(&settings.fallback_urls);
+        let addresses = urls.map(|url| Address::parse(url)).collect::<Result<Vec<_>, _>>()?;
         let client_id = match settings.client_id.as_str() {
             "" => format!("{}-{}-{}", site.tenant, site.site, site.device),
             id => id.to_owned(),
         };
-        Ok(Self { address, client_id, settings: settings.clone() })
+        Ok(Self { addresses, turn: 0, client_id, settings: settings.clone(), seals: Seals::default() })
     }
 
-    fn options(&self, will: Message) -> Result<MqttOptions, String> {
-        let mut options = MqttOptions::new(&self.client_id, &self.address.host, self.address.port);
-        // The library refuses less than five seconds.
-        options.set_keep_alive(self.settings.keep_alive.max(Duration::from_secs(5)));
-        options.set_clean_start(false);
-        options.set_connection_timeout(CONNECT_S);
-        options.set_outgoing_inflight_upper_limit(INFLIGHT);
-        let mut properties = ConnectProperties::new();
-        properties.session_expiry_interval = Some(seconds(self.settings.session_expiry));
-        properties.receive_maximum = Some(RECEIVE_MAX);
-        properties.max_packet_size = Some(MAX_PACKET);
-        options.set_connect_properties(properties);
-        options.set_last_will(last_will(will));
-        if let Some(user) = &self.settings.username {
-            let password = self.settings.password_file.as_deref().map(password).transpose()?.unwrap_or_default();
-            options.set_credentials(user, password);
+    fn address(&self) -> &Address {
+        &self.addresses[self.turn % self.addresses.len()]
+    }
+
+    /// The library refuses less than five seconds.
+    fn keep_alive(&self) -> Duration {
+        self.settings.keep_alive.max(Duration::from_secs(5))
+    }
+
+    fn credentials(&self) -> Result<Option<(String, String)>, String> {
+        let Some(user) = &self.settings.username else { return Ok(None) };
+        let password = self.settings.password_file.as_deref().map(password).transpose()?.unwrap_or_default();
+        Ok(Some((user.clone(), password)))
+    }
+
+    fn transport(&self) -> Result<Option<Transport>, String> {
+        if !self.address().encrypted {
+            return Ok(None);
         }
-        if self.address.encrypted {
-            let tls = tls(&self.settings)?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
-        }
-        Ok(options)
+        let tls = tls::client(&self.settings)?;
+        Ok(Some(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls)))))
     }
 }
 
 impl Link for Rumqtt {
-    type Sender = AsyncClient;
-    type Events = EventLoop;
+    type Sender = Client;
+    type Events = Loop;
 
-    fn dial(&mut self, will: Message) -> Result<(AsyncClient, EventLoop), String> {
-        // The window is far below this: the channel never fills.
-        Ok(AsyncClient::new(self.options(will)?, usize::from(INFLIGHT)))
+    fn dial(&mut self, will: Message) -> Result<(Client, Loop), String> {
+        self.seals = Seals::now(&self.settings);
+        // The window is far below the capacity: the channel never fills.
+        let capacity = usize::from(INFLIGHT);
+        Ok(match self.settings.protocol {
+            Protocol::Mqtt5 => {
+                let (client, events) = rumqttc::v5::AsyncClient::new(self.v5_options(will)?, capacity);
+                (Client::V5(client), Loop::V5(Box::new(events)))
+            }
+            Protocol::Mqtt311 => {
+                let (client, mut events) = rumqttc::AsyncClient::new(self.v3_options(will)?, capacity);
+                events.network_options.set_connection_timeout(CONNECT_S);
+                (Client::V3(client), Loop::V3(Box::new(events)))
+            }
+        })
+    }
+
+    /// Goes down the list while none answers, and begins at its top after a connection that had come about.
+    fn ended(&mut self, was_accepted: bool) {
+        self.turn = if was_accepted { 0 } else { (self.turn + 1) % self.addresses.len() };
+    }
+
+    fn broker(&self) -> String {
+        let Address { host, port, .. } = self.address();
+        format!("{host}:{port}")
+    }
+
+    fn renewed(&self) -> bool {
+        self.seals.were_replaced(&Seals::now(&self.settings))
     }
 }
 
-impl Sender for AsyncClient {
+impl Sender for Client {
     fn send(&self, message: Message) -> bool {
-        let properties = PublishProperties {
-            payload_format_indicator: Some(1),
-            message_expiry_interval: message.expiry.map(seconds),
-            user_properties: message.properties,
-            content_type: Some(message.content_type.to_owned()),
-            ..PublishProperties::default()
-        };
-        let (topic, payload) = (message.topic, message.payload);
-        self.try_publish_with_properties(topic, QoS::AtLeastOnce, message.retain, payload, properties).is_ok()
+        match self {
+            Self::V5(client) => v5::send(client, message),
+            Self::V3(client) => v3::send(client, message),
+        }
+    }
+
+    fn subscribe(&self, filters: &[String]) -> bool {
+        match self {
+            Self::V5(client) => v5::subscribe(client, filters),
+            Self::V3(client) => v3::subscribe(client, filters),
+        }
+    }
+
+    fn acknowledge(&self, id: u16) -> bool {
+        match self {
+            Self::V5(client) => v5::acknowledge(client, id),
+            Self::V3(client) => v3::acknowledge(client, id),
+        }
     }
 
     fn farewell(&self) {
         // A full channel means a dead connection: the will tells it then.
-        let _ = self.try_disconnect();
+        match self {
+            Self::V5(client) => drop(client.try_disconnect()),
+            Self::V3(client) => drop(client.try_disconnect()),
+        }
     }
 }
 
-impl Events for EventLoop {
-    async fn next(&mut self) -> Result<Happened, String> {
-        self.poll().await.map(|event| happened(&event)).map_err(|error| error.to_string())
+impl Events for Loop {
+    async fn next(&mut self) -> Result<Happened, Lost> {
+        match self {
+            Self::V5(events) => events.poll().await.map(v5::happened).map_err(|error| v5::lost(&error)),
+            Self::V3(events) => events.poll().await.map(v3::happened).map_err(|error| v3::lost(&error)),
+        }
     }
 
     fn left_over(&mut self) -> Vec<Happened> {
-        self.state.events.drain(..).map(|event| happened(&event)).collect()
-    }
-}
-
-fn happened(event: &Event) -> Happened {
-    match event {
-        Event::Incoming(Packet::ConnAck(ack)) => {
-            let properties = ack.properties.as_ref();
-            Happened::Connected {
-                session_present: ack.session_present,
-                receive_max: properties.and_then(|each| each.receive_max).unwrap_or(u16::MAX),
-                max_packet: properties.and_then(|each| each.max_packet_size),
-            }
+        match self {
+            Self::V5(events) => events.state.events.drain(..).map(v5::happened).collect(),
+            Self::V3(events) => events.state.events.drain(..).map(v3::happened).collect(),
         }
-        Event::Outgoing(Outgoing::Publish(id)) if *id != 0 => Happened::Numbered(*id),
-        Event::Outgoing(Outgoing::AwaitAck(_)) => Happened::Collided,
-        Event::Outgoing(Outgoing::Disconnect) => Happened::Farewell,
-        Event::Incoming(Packet::PubAck(ack)) => Happened::Answered(ack.pkid, outcome(ack.reason)),
-        _ => Happened::Nothing,
     }
-}
-
-fn outcome(reason: PubAckReason) -> Outcome {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Outcome::Accepted,
-        refusal => Outcome::Refused { reason: format!("{refusal:?}"), quota: refusal == PubAckReason::QuotaExceeded },
-    }
-}
-
-fn last_will(message: Message) -> LastWill {
-    let properties = LastWillProperties {
-        delay_interval: Some(WILL_DELAY_S),
-        payload_format_indicator: Some(1),
-        message_expiry_interval: None,
-        content_type: Some(message.content_type.to_owned()),
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-    };
-    LastWill::new(message.topic, message.payload, QoS::AtLeastOnce, message.retain, Some(properties))
 }
 
 fn seconds(length: Duration) -> u32 {
@@ -173,33 +194,44 @@ fn password(file: &Path) -> Result<String, String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// TLS 1.3 or 1.2 by ring; the box's own certificate when one is set.
-fn tls(settings: &config::Mqtt) -> Result<ClientConfig, String> {
-    let authorities = settings.ca_file.clone().unwrap_or_else(|| PathBuf::from(SYSTEM_AUTHORITIES));
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates("mqtt.ca_file", &authorities)?);
-    if added == 0 {
-        return Err(format!("mqtt.ca_file `{}` holds no certificate that can be used", authorities.display()));
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS: {error}"))?
-        .with_root_certificates(roots);
-    match (&settings.certificate_file, &settings.key_file) {
-        (None, None) => Ok(builder.with_no_client_auth()),
-        (Some(certificate), Some(key)) => {
-            let chain = certificates("mqtt.certificate_file", certificate)?;
-            let wrong = |error: &dyn std::fmt::Display| format!("mqtt.key_file `{}`: {error}", key.display());
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(&error))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| wrong(&error))
-        }
-        _ => Err("mqtt.certificate_file and mqtt.key_file belong together; set both or none".into()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn certificates(setting: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let words = |error: &dyn std::fmt::Display| format!("cannot read {setting} `{}`: {error}", file.display());
-    let all = CertificateDer::pem_file_iter(file).map_err(|error| words(&error))?;
-    all.collect::<Result<_, _>>().map_err(|error| words(&error))
+    #[test]
+    fn brokers_are_tried_in_order_and_the_first_again_after_a_good_connection() {
+        let settings = config::Mqtt {
+            url: "mqtt://one".into(),
+            fallback_urls: vec!["mqtt://two".into(), "mqtt://three:1884".into()],
+            ..config::Mqtt::default()
+        };
+        let mut link = Rumqtt::new(&settings, &config::Site::default()).unwrap();
+        let mut tried = Vec::new();
+        for accepted in [false, false, false, false, true] {
+            tried.push(link.broker());
+            link.ended(accepted);
+        }
+        assert_eq!(tried, ["one:1883", "two:1883", "three:1884", "one:1883", "two:1883"]);
+        assert_eq!(link.broker(), "one:1883");
+    }
+
+    #[test]
+    fn a_replaced_password_is_noticed_and_one_that_is_being_written_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "one").unwrap();
+        let settings = config::Mqtt {
+            url: "mqtt://one".into(),
+            username: Some("box".into()),
+            password_file: Some(file.clone()),
+            ..config::Mqtt::default()
+        };
+        let mut link = Rumqtt::new(&settings, &config::Site::default()).unwrap();
+        link.dial(Message::default()).unwrap();
+        assert!(!link.renewed());
+        std::fs::remove_file(&file).unwrap();
+        assert!(!link.renewed(), "it is away for a moment");
+        std::fs::write(&file, "another").unwrap();
+        assert!(link.renewed());
+    }
 }

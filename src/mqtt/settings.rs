@@ -14,6 +14,9 @@ use crate::domain::event::{EventClass, mark_late};
 /// Health older than this is of no use to anybody.
 const HEALTH_EXPIRY: Duration = Duration::from_secs(900);
 
+/// Signs of life that may be missing: with the default of 30 s a dead line is noticed in 45 s.
+pub(super) const SILENT: f64 = 1.5;
+
 /// How to send.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -29,6 +32,8 @@ pub struct Settings {
     pub late_after: Duration,
     /// A connection with messages on the wire and no answer for so long is replaced.
     pub stalled_after: Duration,
+    /// A connection on which nothing came from the broker for so long is replaced: one and a half signs of life.
+    pub silent_after: Duration,
     /// Name of the queue's file, told in the birth message.
     pub epoch: String,
     /// Number of the first connection; greater than that of any earlier one.
@@ -45,6 +50,7 @@ impl Settings {
             drain_per_second: mqtt.drain_per_second,
             late_after: outbox.late_after,
             stalled_after: Duration::from_secs(60),
+            silent_after: mqtt.keep_alive.max(Duration::from_secs(5)).mul_f64(SILENT),
             epoch: epoch.to_owned(),
             first_session: starts * 1_000_000 + 1,
         }
@@ -56,6 +62,7 @@ impl Settings {
         let age = now.duration_since(item.happened_at);
         let late = Duration::try_from(age).is_ok_and(|age| age > self.late_after);
         Message {
+            correlation: None,
             topic: self.topics.whole(&item.topic),
             payload: if late { mark_late(&item.payload) } else { item.payload },
             retain: false,

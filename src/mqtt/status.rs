@@ -1,7 +1,11 @@
 //! How the connection is, for `status` and health.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::link::Refusal;
 
 /// How the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,21 @@ pub enum ConnectionState {
     Stopped,
 }
 
+/// How the subscription to commands and member lists is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subscription {
+    /// Not connected, or nothing is subscribed to.
+    #[default]
+    None,
+    /// The broker has not answered yet.
+    Asked,
+    /// The broker sends what is for this box.
+    Confirmed,
+    /// The broker would not: neither commands nor member lists come in.
+    Refused,
+}
+
 /// How the connection is, since when, and what it has done since the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -26,6 +45,10 @@ pub struct Status {
     pub state: ConnectionState,
     /// Since when.
     pub since: Timestamp,
+    /// Which broker, `HOST:PORT`.
+    pub broker: String,
+    /// How the subscription is.
+    pub subscription: Subscription,
     /// The last thing that went wrong, in words; stays after it was overcome.
     pub last_error: Option<String>,
     /// When that was.
@@ -38,6 +61,10 @@ pub struct Status {
     pub acked: u64,
     /// Events that the broker would not have; they are tried again.
     pub refused: u64,
+    /// What the broker refused since the start, connections and events, by kind: each kind has another way out.
+    pub refusals: BTreeMap<Refusal, u64>,
+    /// Messages that came in.
+    pub received: u64,
     /// Connections that were lost.
     pub reconnects: u64,
     /// When the broker last took an event over.
@@ -49,12 +76,16 @@ impl Status {
         Self {
             state,
             since: Timestamp::now(),
+            broker: String::new(),
+            subscription: Subscription::None,
             last_error: None,
             last_error_at: None,
             session: 0,
             in_flight: 0,
             acked: 0,
             refused: 0,
+            refusals: BTreeMap::new(),
+            received: 0,
             reconnects: 0,
             last_acked_at: None,
         }
@@ -65,6 +96,11 @@ impl Status {
             self.state = state;
             self.since = Timestamp::now();
         }
+    }
+
+    /// The broker refused something.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        *self.refusals.entry(refusal).or_default() += 1;
     }
 
     pub(super) fn failed(&mut self, words: String) {

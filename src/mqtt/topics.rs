@@ -46,6 +46,7 @@ impl Topics {
             content_type: "application/json",
             properties: Vec::new(),
             expiry: None,
+            correlation: None,
         }
     }
 }

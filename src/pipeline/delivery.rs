@@ -19,7 +19,9 @@ use tracing::error;
 
 use crate::config::Config;
 use crate::domain::event::EventClass;
-use crate::mqtt::{ConnectionState, Item, Publisher, Queue, Rumqtt, Settings, Status, Switch, Ticket};
+use crate::mqtt::{
+    Board, ConnectionState, Exchange, Item, Letter, Publisher, Queue, Rumqtt, Settings, Status, Switch, Ticket,
+};
 use crate::store::spool::{QueuedEvent, Reader, RowKey, Spool, SpoolError};
 
 /// Batches on their way to the owner. Full: see the head of this file.
@@ -30,6 +32,8 @@ const MOST_UNDELETED: usize = 4096;
 /// The publisher's thread.
 pub struct Delivery {
     wake: Arc<Notify>,
+    board: Arc<Board>,
+    letters: Option<Receiver<Letter>>,
     status: watch::Receiver<Status>,
     /// `None`: no broker is set.
     running: Option<(Switch, JoinHandle<()>)>,
@@ -59,14 +63,20 @@ impl Delivery {
         let link = Rumqtt::new(&config.mqtt, &config.site).map_err(anyhow::Error::msg).context("mqtt")?;
         let starts = spool.count_start().context("cannot count the start of the service")?;
         let settings = Settings::new(&config.site, &config.mqtt, &config.outbox, spool.epoch(), starts);
-        Self::start_with(link, settings, spool)
+        Self::start_with(link, settings, spool, &[])
     }
 
-    /// The same over any link.
+    /// The same over any link; what comes in on `filters` is in [`Delivery::letters`]. Without filters nothing is
+    /// subscribed to.
     ///
     /// # Errors
     /// When the spool cannot be read or a thread cannot be started.
-    pub fn start_with<L>(link: L, settings: Settings, spool: &Spool) -> anyhow::Result<(Self, Acknowledgements)>
+    pub fn start_with<L>(
+        link: L,
+        settings: Settings,
+        spool: &Spool,
+        filters: &[&str],
+    ) -> anyhow::Result<(Self, Acknowledgements)>
     where
         L: crate::mqtt::Link + Send + 'static,
     {
@@ -75,18 +85,23 @@ impl Delivery {
         let applied = Arc::new(AtomicU64::new(0));
         let queue = SpoolQueue::new(reader, sink, Arc::clone(&applied));
         let wake = Arc::new(Notify::new());
+        let board = Arc::new(Board::new(Arc::clone(&wake)));
+        let (exchange, letters) = Exchange::new(settings.topics.root(), filters, Arc::clone(&board));
+        let (exchange, letters) = if filters.is_empty() { (None, None) } else { (Some(exchange), Some(letters)) };
         let (publisher, switch, status) = Publisher::new(link, queue, settings, Arc::clone(&wake));
+        let publisher = publisher.with_exchange(exchange);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start the network runtime")?;
         let thread = std::thread::Builder::new().name("delivery".into());
         let thread = thread.spawn(move || runtime.block_on(publisher.run())).context("cannot start a thread")?;
         let acknowledgements = Acknowledgements { batches: Some(batches), held: Vec::new(), taken: 0, applied };
-        Ok((Self { wake, status, running: Some((switch, thread)), _unset: None }, acknowledgements))
+        Ok((Self { wake, board, letters, status, running: Some((switch, thread)), _unset: None }, acknowledgements))
     }
 
     fn unset() -> (Self, Acknowledgements) {
         let (sender, status) = watch::channel(Status::new(ConnectionState::Unset));
-        let delivery = Self { wake: Arc::new(Notify::new()), status, running: None, _unset: Some(sender) };
+        let (wake, board) = (Arc::new(Notify::new()), Arc::default());
+        let delivery = Self { wake, board, letters: None, status, running: None, _unset: Some(sender) };
         let applied = Arc::new(AtomicU64::new(0));
         (delivery, Acknowledgements { batches: None, held: Vec::new(), taken: 0, applied })
     }
@@ -99,6 +114,16 @@ impl Delivery {
     /// A handle that other threads may use to wake it.
     pub fn waker(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+
+    /// Where the state of the box and answers to commands are posted.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// What comes in; `None`: nothing does, or it was taken already.
+    pub fn letters(&mut self) -> Option<Receiver<Letter>> {
+        self.letters.take()
     }
 
     /// How the connection is.

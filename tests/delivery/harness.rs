@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forecourt::config;
 use forecourt::domain::event::EventClass;
-use forecourt::mqtt::{Events, Happened, Link, Message, Outcome, Rumqtt, Sender, Settings};
+use forecourt::mqtt::{Events, Happened, Link, Lost, Message, Outcome, Rumqtt, Sender, Settings};
 use forecourt::pipeline::delivery::{Acknowledgements, Delivery};
 use forecourt::store::spool::{ComposeDrop, DropEvent, Identity, Limits, NewEvent, Spool, SpoolError, StoredEvent};
 use jiff::Timestamp;
@@ -122,7 +122,7 @@ pub fn deliver_with(
     let mut settings = Settings::new(&site(), &mqtt, &config::Outbox::default(), spool.epoch(), starts);
     settings.stalled_after = Duration::from_millis(400);
     let link = Buggy { inner: Rumqtt::new(&mqtt, &site()).unwrap(), bug, die_at };
-    Delivery::start_with(link, settings, spool).expect("delivery starts")
+    Delivery::start_with(link, settings, spool, &[]).expect("delivery starts")
 }
 
 /// The real link, with a bug between it and the publisher.
@@ -154,11 +154,25 @@ impl Link for Buggy<Rumqtt> {
         let events = BuggyEvents { inner, bug: self.bug, forgotten: None, die_at: self.die_at, answers: 0 };
         Ok((Plain(sender), events))
     }
+
+    fn ended(&mut self, was_accepted: bool) {
+        self.inner.ended(was_accepted);
+    }
+
+    fn broker(&self) -> String {
+        self.inner.broker()
+    }
 }
 
 impl<T: Sender> Sender for Plain<T> {
     fn send(&self, message: Message) -> bool {
         self.0.send(message)
+    }
+    fn subscribe(&self, filters: &[String]) -> bool {
+        self.0.subscribe(filters)
+    }
+    fn acknowledge(&self, id: u16) -> bool {
+        self.0.acknowledge(id)
     }
     fn farewell(&self) {
         self.0.farewell();
@@ -166,7 +180,7 @@ impl<T: Sender> Sender for Plain<T> {
 }
 
 impl<T: Events> Events for BuggyEvents<T> {
-    async fn next(&mut self) -> Result<Happened, String> {
+    async fn next(&mut self) -> Result<Happened, Lost> {
         if let Some(id) = self.forgotten.take() {
             return Ok(Happened::Answered(id, Outcome::Accepted));
         }

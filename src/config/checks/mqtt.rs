@@ -13,6 +13,14 @@ pub(super) fn check(mqtt: &Mqtt, report: &mut Report) {
     {
         report.add(Code::MqttUrl, "mqtt.url", problem, URLS);
     }
+    for (index, fallback) in mqtt.fallback_urls.iter().enumerate() {
+        let key = format!("mqtt.fallback_urls[{index}]");
+        if mqtt.url.is_empty() {
+            report.add(Code::MqttUrl, &key, "`mqtt.url` is empty", "write the preferred broker there");
+        } else if let Err(problem) = url(fallback) {
+            report.add(Code::MqttUrl, &key, problem, URLS);
+        }
+    }
     words(mqtt, report);
     credentials(mqtt, report);
     report.time("mqtt.keep_alive", mqtt.keep_alive, Duration::from_secs(5)..=HOUR);
@@ -84,8 +92,10 @@ fn credentials(mqtt: &Mqtt, report: &mut Report) {
         (None, Some(_)) => alone("key_file", "certificate_file"),
         _ => {}
     }
+    let mut urls = std::iter::once(&mqtt.url).chain(&mqtt.fallback_urls);
+    let encrypted = mqtt.url.is_empty() || urls.any(|url| url.starts_with("mqtts://"));
     let tls_files = [("ca_file", &mqtt.ca_file), ("certificate_file", &mqtt.certificate_file)];
-    for (key, _) in tls_files.iter().filter(|(_, file)| file.is_some() && mqtt.url.starts_with("mqtt://")) {
+    for (key, _) in tls_files.iter().filter(|(_, file)| file.is_some() && !encrypted) {
         let problem = "the address is not an encrypted one";
         report.add(Code::MqttCredentials, &format!("mqtt.{key}"), problem, "write `mqtts://` in `mqtt.url`");
     }
