@@ -39,7 +39,12 @@ fn one(camera: &Camera, key: &str, report: &mut Report) {
     let senses: HashSet<_> = camera.read.iter().collect();
     if camera.read.is_empty() || senses.len() < camera.read.len() {
         let problem = if camera.read.is_empty() { "there is nothing to read" } else { "a word stands there twice" };
-        report.add(Code::CameraRead, &format!("{key}.read"), problem, "write `read = [\"plate\"]`, `[\"face\"]` or both");
+        report.add(
+            Code::CameraRead,
+            &format!("{key}.read"),
+            problem,
+            "write `read = [\"plate\"]`, `[\"face\"]` or both",
+        );
     }
     report.number(&format!("{key}.analysis_fps"), camera.analysis_fps, 0.1..=60.0);
     report.time(&format!("{key}.stall_after"), camera.stall_after, Duration::from_millis(500)..=10 * MINUTE);

@@ -14,7 +14,6 @@ fn the_share_of_strangers_above_a_score_is_what_the_threshold_was_made_from() {
     }
 }
 
-
 const SPACE: &str = "space-a";
 const SIZE: usize = 128;
 
