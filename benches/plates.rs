@@ -7,10 +7,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use forecourt::domain::plate::calibration::Calibration;
 use forecourt::domain::plate::confusion::Confusions;
 use forecourt::domain::plate::evidence::{Alignment, Charset, Evidence, Line};
 use forecourt::domain::plate::grammar::Grammar;
-use forecourt::domain::plate::known::{self, Calibration};
+use forecourt::domain::plate::known;
 use forecourt::domain::plate::list::PlateList;
 use forecourt::domain::plate::reading::{Interpreter, Pool};
 

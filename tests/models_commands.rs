@@ -121,3 +121,39 @@ fn a_golden_sample_that_no_longer_holds_is_told() {
         assert_eq!(told(&output)["ok"], fine, "{}", text(&output.stdout));
     }
 }
+
+#[test]
+fn eval_of_matching_measures_thresholds_that_a_pack_can_carry() {
+    let (folder, _) = desk();
+    // The pack reads the same plate in every picture: right in the first, wrong in the others.
+    let labels: String = (0..12).map(|n| format!("gate.png,皖A123{:02},150,80,480,250,,blue\n", 45 + n)).collect();
+    std::fs::write(folder.path().join("labels.csv"), format!("file,plate,x1,y1,x2,y2,corners,colour\n{labels}"))
+        .unwrap();
+    let words = ["models", "eval", "--labels", "labels.csv", "--pack", "pack", "--task", "plate-match"];
+    let found = told(&run(folder.path(), &[&words[..], &["--json"]].concat()));
+    assert_eq!(found["in_use"]["from"], "default");
+    let points = found["calibration"]["points"].as_array().unwrap();
+    assert_eq!(points.iter().map(|point| point[0].as_f64().unwrap()).collect::<Vec<_>>(), [0.0001, 0.001, 0.01]);
+    let table = run(folder.path(), &[&words[..], &["--calibration"]].concat());
+    assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
+    assert!(text(&table.stdout).starts_with("[model.calibration]\non = \""));
+
+    let manifest = folder.path().join("pack/pack.toml");
+    let without = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, format!("{without}\n{}", text(&table.stdout))).unwrap();
+    let found = told(&run(folder.path(), &[&words[..], &["--json"]].concat()));
+    assert_eq!(found["in_use"]["from"], "pack");
+    assert_eq!(found["in_use"]["threshold"], points[1][1]);
+
+    for (points, complaint) in
+        [("[[0.001, -20.0]]", "-6.5 or more"), ("[]", "calibration.points"), ("[[2.0, 1.0]]", "between 0 and 1")]
+    {
+        std::fs::write(&manifest, format!("{without}\n[model.calibration]\non = \"x\"\npoints = {points}\n")).unwrap();
+        let refused = run(folder.path(), &words);
+        assert_ne!(refused.status.code(), Some(0));
+        assert!(text(&refused.stderr).contains(complaint), "{}", text(&refused.stderr));
+    }
+    let misplaced =
+        run(folder.path(), &["models", "eval", "--labels", "labels.csv", "--task", "plate-ocr", "--calibration"]);
+    assert!(text(&misplaced.stderr).contains("plate-match"));
+}

@@ -14,6 +14,7 @@ use crate::domain::frame::Frame;
 use crate::domain::geometry::{Quad, Rect};
 use crate::domain::observation::{CropQuality, RejectReason, Rows, StageTimes};
 use crate::domain::plate::PlateColour;
+use crate::domain::plate::calibration::Calibration;
 use crate::domain::plate::confusion::Confusions;
 use crate::domain::plate::evidence::Evidence;
 
@@ -50,6 +51,7 @@ pub struct CropReader {
     reader: Option<Reader>,
     colour: Option<ColourModel>,
     confusions: Confusions,
+    calibration: Option<Calibration>,
 }
 
 impl CropReader {
@@ -73,6 +75,7 @@ impl CropReader {
         };
         Ok(Self {
             confusions,
+            calibration: reader.and_then(|(_, model)| model.calibration()),
             reader: reader.map(|(pack, model)| Reader::load(pack, model, runtime)).transpose()?,
             colour: colour.map(|(pack, model)| ColourModel::load(pack, model, runtime)).transpose()?,
         })
@@ -114,6 +117,11 @@ impl CropReader {
     /// The reader's own errors as its pack tells them, or those that every reader makes.
     pub fn confusions(&self) -> &Confusions {
         &self.confusions
+    }
+
+    /// Thresholds of the known-plate test that were measured with this reader; `None` when its pack holds none.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Lines that a plate is taken to have.

@@ -17,7 +17,6 @@ use crate::clock::{Boot, Clock};
 use crate::config::Config;
 use crate::domain::Uptime;
 use crate::domain::observation::StageTimes;
-use crate::domain::plate::known::Calibration;
 use crate::inference::PlateReader;
 use crate::store::members::MemberStore;
 use crate::store::spool::{Limits, RowKey, Spool, StoredEvent};
@@ -64,11 +63,7 @@ impl Replay {
         let compose = compose_drops(config, clock.clone(), boot.clone());
         let spool = Spool::in_memory(EPOCH, Limits::from(&config.outbox), compose)?;
         let directory = Directory::new(members, time_zone(config)?, &config.plates.region)?;
-        let matching = Matching {
-            calibration: Calibration::default(),
-            false_accept_rate: config.plates.false_accept_rate,
-            min_frames: config.plates.min_frames,
-        };
+        let matching = Matching::new(&config.plates, reader.crops().calibration());
         let interpreter = super::interpreter(config, base, &reader)?;
         let rules = Rules::new(config, clock, boot, directory, spool, &interpreter, matching)?;
         let visits = &config.visits;

@@ -30,7 +30,6 @@ use crate::camera::{Cameras, CamerasView, Slots};
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
 use crate::domain::observation::FrameObservation;
-use crate::domain::plate::known::Calibration;
 use crate::inference::PlateReader;
 use crate::mqtt::Status;
 use crate::store::members::{self, MemberStore};
@@ -119,11 +118,7 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &Plat
     if let Some(aside) = spool.take_set_aside() {
         error!(why = aside.why, path = %aside.path.display(), "The spool was damaged and set aside; a new one began.");
     }
-    let matching = Matching {
-        calibration: Calibration::default(),
-        false_accept_rate: config.plates.false_accept_rate,
-        min_frames: config.plates.min_frames,
-    };
+    let matching = Matching::new(&config.plates, reader.crops().calibration());
     let interpreter = super::interpreter(config, base, reader)?;
     Rules::new(config, clock.clone(), boot.clone(), directory, spool, &interpreter, matching)
 }

@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::members::{Directory, Owner};
+use crate::config;
 use crate::domain::Uptime;
 use crate::domain::event::{Evidence, Modality, Vehicle};
 use crate::domain::geometry::Rect;
 use crate::domain::member::Member;
 use crate::domain::observation::{FrameObservation, PlateObservation, RejectReason};
+use crate::domain::plate::calibration::Calibration;
 use crate::domain::plate::decision::{Against, Standing, TrackReading};
-use crate::domain::plate::known::{Calibration, Match};
+use crate::domain::plate::known::Match;
 use crate::domain::plate::reading::Interpreter;
 use crate::domain::site::CameraRole;
 use crate::domain::time::Moment;
@@ -32,6 +34,17 @@ pub struct Matching {
     pub false_accept_rate: f64,
     /// Frames that must agree unless one is beyond doubt.
     pub min_frames: u32,
+}
+
+impl Matching {
+    /// As the settings say, with the thresholds of the reader at hand, or the program's own where it has none.
+    pub fn new(plates: &config::Plates, calibration: Option<&Calibration>) -> Self {
+        Self {
+            calibration: calibration.cloned().unwrap_or_default(),
+            false_accept_rate: plates.false_accept_rate,
+            min_frames: plates.min_frames,
+        }
+    }
 }
 
 /// The plates of one camera.

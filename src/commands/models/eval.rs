@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -19,6 +20,7 @@ use crate::domain::frame::Frame;
 use crate::domain::geometry::Rect;
 use crate::domain::observation::{FrameObservation, PlateObservation, StageTimes};
 use crate::domain::plate::PlateColour;
+use crate::domain::plate::calibration::Calibration;
 use crate::domain::plate::confusion::Confusions;
 use crate::domain::plate::evaluation::Sample;
 use crate::domain::plate::evidence::Evidence;
@@ -44,6 +46,9 @@ pub struct Args {
     /// Seed of the random lists of `plate-match`.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// For `plate-match`: print the thresholds that were found as a table for the reader's `pack.toml`.
+    #[arg(long)]
+    calibration: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +85,10 @@ pub struct Seen {
 
 /// Runs it; exit code 5 when a picture could not be read.
 pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
+    ensure!(
+        !args.calibration || args.task == Task::PlateMatch,
+        "`--calibration` goes with `--task plate-match`, which measures the thresholds"
+    );
     let mut setup = setup.prefer(&args.pack, args.task.needed())?;
     setup.config.plates.min_width_px = 0.0;
     let pictures = labels::read(&args.labels)?;
@@ -109,12 +118,14 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
     }
     bar.finish_and_clear();
     let mut told = match args.task {
-        Task::PlateMatch => plate_match::curves(&samples, args.seed),
+        Task::PlateMatch => plate_match::curves(&samples, args.seed, eyes.calibration(), &labels::name(&args.labels)),
         task => scores.json(task == Task::PlateRead),
     };
     told.insert("refused".to_owned(), json!(refused));
     told.insert("ms".to_owned(), stages.json());
-    if as_json {
+    if args.calibration {
+        println!("{}", plate_match::as_toml(&told).context("there are too few plates to measure thresholds on")?)
+    } else if as_json {
         println!("{}", serde_json::to_string_pretty(&told)?)
     } else if args.task == Task::PlateMatch {
         plate_match::tell(&told)
@@ -152,6 +163,14 @@ impl Eyes {
         match self {
             Self::Frames(reader) => reader.crops().confusions().clone(),
             Self::Crops(reader) => reader.confusions().clone(),
+        }
+    }
+
+    /// Thresholds of the known-plate test in the reader's pack.
+    fn calibration(&self) -> Option<&Calibration> {
+        match self {
+            Self::Frames(reader) => reader.crops().calibration(),
+            Self::Crops(reader) => reader.calibration(),
         }
     }
 

@@ -56,6 +56,12 @@ struct Line {
     rows: Option<u8>,
 }
 
+/// What a table is called: its folder, since the file is `labels.csv` everywhere.
+pub fn name(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).or(path.file_stem());
+    folder.unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// Reads a table; errors name the line.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Picture>> {
     let named = || format!("labels `{}`", path.display());

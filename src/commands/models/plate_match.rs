@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::plate::calibration::{CALIBRATED_AT, Calibration};
 use crate::domain::plate::evaluation::{Method, Protocol, Sample, Trials, compare};
 
 /// Random other plates on the list.
-const OTHERS: usize = 10_000;
+const OTHERS: usize = CALIBRATED_AT;
 /// Rounds, each with other plates and another half of the samples listed.
 const ROUNDS: u32 = 20;
 /// The rate that the issue of matching is judged at.
@@ -13,8 +14,9 @@ pub const TARGET: f64 = 0.001;
 /// False-accept rates of the curve's points.
 const RATES: [f64; 7] = [0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1];
 
-/// Runs the trials and tells the three curves.
-pub fn curves(samples: &[Sample], seed: u64) -> Map<String, Value> {
+/// Runs the trials and tells the three curves, how the thresholds in use do, and the table that a pack may carry.
+/// `pack` is the table of the reader's pack, `pictures` says what was looked at.
+pub fn curves(samples: &[Sample], seed: u64, pack: Option<&Calibration>, pictures: &str) -> Map<String, Value> {
     let trials = compare(samples, Protocol { others: OTHERS, rounds: ROUNDS, seed });
     let counts = trials[&Method::KnownPlate].counts();
     let mut told = Map::new();
@@ -32,12 +34,52 @@ pub fn curves(samples: &[Sample], seed: u64) -> Map<String, Value> {
         (method.word().to_owned(), RATES.iter().map(|&rate| point(each, rate)).collect::<Value>())
     });
     told.insert("curves".to_owned(), Value::Object(curves.collect()));
+    let known = &trials[&Method::KnownPlate];
+    told.insert("in_use".to_owned(), in_use(known, pack));
+    let table = known.calibration().map(|table| calibration(&table, samples, pictures));
+    told.insert("calibration".to_owned(), table.unwrap_or_default());
     told
+}
+
+/// What the thresholds that the program would take give on these samples.
+fn in_use(trials: &Trials, pack: Option<&Calibration>) -> Value {
+    let threshold = pack.cloned().unwrap_or_default().threshold(TARGET, OTHERS);
+    let point = trials.point(threshold);
+    json!({
+        "from": if pack.is_some() { "pack" } else { "default" },
+        "threshold": rounded(threshold),
+        "true_accept": point.true_accept,
+        "false_accept": point.false_accept,
+    })
+}
+
+fn calibration(table: &Calibration, samples: &[Sample], pictures: &str) -> Value {
+    let plates: std::collections::BTreeSet<&str> = samples.iter().map(|sample| sample.truth.as_str()).collect();
+    let on = format!(
+        "{pictures}: {} plates in {} pictures of one frame, {OTHERS} others of the same offices listed, {ROUNDS} rounds; \
+         95 % limit of the stricter of two halves of the plates",
+        plates.len(),
+        samples.len()
+    );
+    let points: Vec<(f64, f64)> = table.points().iter().map(|&(rate, nats)| (rate, rounded(nats))).collect();
+    json!({ "on": on, "points": points })
+}
+
+/// The measured table as it stands in a `pack.toml`; `None` when there were too few plates.
+pub fn as_toml(told: &Map<String, Value>) -> Option<String> {
+    let table = told.get("calibration")?;
+    let points: Vec<String> =
+        table["points"].as_array()?.iter().map(|point| format!("[{}, {}]", point[0], point[1])).collect();
+    Some(format!("[model.calibration]\non = {}\npoints = [{}]", table["on"], points.join(", ")))
+}
+
+fn rounded(nats: f32) -> f64 {
+    (f64::from(nats) * 100.0).round() / 100.0
 }
 
 fn point(trials: &Trials, rate: f64) -> Value {
     let point = trials.at(rate);
-    let threshold = point.threshold.is_finite().then_some(f64::from((point.threshold * 100.0).round()) / 100.0);
+    let threshold = point.threshold.is_finite().then_some(rounded(point.threshold));
     json!({
         "allowed": rate, "true_accept": point.true_accept, "false_accept": point.false_accept, "threshold": threshold,
     })
@@ -62,4 +104,14 @@ pub fn tell(told: &Map<String, Value>) {
         table.add_row(std::iter::once(method.word().to_owned()).chain(shares));
     }
     println!("{table}");
+    let used = &told["in_use"];
+    let percent = |key: &str| used[key].as_f64().unwrap_or(0.0) * 100.0;
+    println!(
+        "In use at {} %: the {}'s threshold of {} accepts {:.1} % of the listed and {:.2} % of the strangers.",
+        TARGET * 100.0,
+        used["from"].as_str().unwrap_or_default(),
+        used["threshold"],
+        percent("true_accept"),
+        percent("false_accept")
+    );
 }

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::PlateColour;
+use super::calibration::Calibration;
 use super::evidence::Evidence;
-use super::known::{self, Calibration, Match, Verdict};
+use super::known::{self, Match, Verdict};
 use super::list::PlateList;
 use super::reading::{Interpreter, Pool, Reading};
 use crate::domain::Uptime;

@@ -4,8 +4,9 @@
 //! plates, adds many random others of the same provinces and offices, and asks every sample: those listed should be
 //! accepted as themselves, the others not at all.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::calibration::{self, Calibration, FalseAccept};
 use super::known;
 use super::list::PlateList;
 use super::reading::Pool;
@@ -51,10 +52,10 @@ pub struct Trials {
     genuine: Vec<f32>,
     /// Number of listed samples.
     genuine_trials: usize,
-    /// Scores at which samples were accepted as somebody else.
-    impostor: Vec<f32>,
-    /// Number of samples that were not listed.
-    impostor_trials: usize,
+    /// Samples that were accepted although their plates were not listed.
+    impostor: Vec<FalseAccept>,
+    /// Number of samples that were not listed, of either half of the plates.
+    impostor_trials: [usize; 2],
 }
 
 /// A point of a curve.
@@ -71,13 +72,13 @@ pub struct Point {
 impl Trials {
     /// Trials behind the rates: listed and unlisted.
     pub fn counts(&self) -> (usize, usize) {
-        (self.genuine_trials, self.impostor_trials)
+        (self.genuine_trials, self.impostor_trials.iter().sum())
     }
 
     /// The most that is accepted while no more than `rate` of the strangers are.
     pub fn at(&self, rate: f64) -> Point {
-        let allowed = (rate * self.impostor_trials as f64).floor() as usize;
-        let mut scores = self.impostor.clone();
+        let allowed = (rate * self.counts().1 as f64).floor() as usize;
+        let mut scores: Vec<f32> = self.impostor.iter().map(|accept| accept.ratio).collect();
         scores.sort_unstable_by(|a, b| b.total_cmp(a));
         let threshold = scores.get(allowed).map_or(f32::NEG_INFINITY, |score| score.next_up());
         self.point(threshold)
@@ -85,14 +86,16 @@ impl Trials {
 
     /// The rates at a threshold.
     pub fn point(&self, threshold: f32) -> Point {
-        let share = |scores: &[f32], of: usize| {
-            scores.iter().filter(|&&score| score >= threshold).count() as f64 / of.max(1) as f64
-        };
-        Point {
-            threshold,
-            true_accept: share(&self.genuine, self.genuine_trials),
-            false_accept: share(&self.impostor, self.impostor_trials),
-        }
+        let (listed, strangers) = self.counts();
+        let genuine = self.genuine.iter().filter(|&&score| score >= threshold).count();
+        let impostor = self.impostor.iter().filter(|accept| accept.ratio >= threshold).count();
+        let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+        Point { threshold, true_accept: share(genuine, listed), false_accept: share(impostor, strangers) }
+    }
+
+    /// The table of thresholds that these trials justify, see [`calibration::measure`].
+    pub fn calibration(&self) -> Option<Calibration> {
+        calibration::measure(&self.impostor, self.impostor_trials)
     }
 }
 
@@ -112,6 +115,8 @@ pub fn compare(samples: &[Sample], protocol: Protocol) -> BTreeMap<Method, Trial
     let mut random = fastrand::Rng::with_seed(protocol.seed);
     let mut trials: BTreeMap<Method, Trials> = Method::ALL.map(|method| (method, Trials::default())).into();
     let decoded: Vec<_> = samples.iter().map(|sample| sample.pool.reading()).collect();
+    let plates: BTreeSet<&str> = samples.iter().map(|sample| sample.truth.as_str()).collect();
+    let second_half: HashSet<&str> = plates.into_iter().skip(1).step_by(2).collect();
     for _ in 0..protocol.rounds {
         let listed: HashSet<&str> =
             samples.iter().filter(|_| random.bool()).map(|sample| sample.truth.as_str()).collect();
@@ -132,7 +137,12 @@ pub fn compare(samples: &[Sample], protocol: Protocol) -> BTreeMap<Method, Trial
                         known::matches(&sample.pool, &list, 0.0).into_iter().next().map(|best| (best.plate, best.ratio))
                     }
                 };
-                trials.count(listed.contains(sample.truth.as_str()), &sample.truth, answer);
+                let truth = sample.truth.as_str();
+                if listed.contains(truth) {
+                    trials.count_listed(truth, answer);
+                } else {
+                    trials.count_stranger(second_half.contains(truth), answer);
+                }
             }
         }
     }
@@ -140,15 +150,15 @@ pub fn compare(samples: &[Sample], protocol: Protocol) -> BTreeMap<Method, Trial
 }
 
 impl Trials {
-    fn count(&mut self, is_listed: bool, truth: &str, answer: Option<(String, f32)>) {
-        let counter = if is_listed { &mut self.genuine_trials } else { &mut self.impostor_trials };
-        *counter += 1;
-        match answer {
-            Some((plate, score)) if is_listed && plate == truth => self.genuine.push(score),
-            Some((_, score)) if !is_listed => self.impostor.push(score),
-            // A member taken for another member is not counted as accepted.
-            _ => {}
-        }
+    /// A member taken for another member is not counted as accepted.
+    fn count_listed(&mut self, truth: &str, answer: Option<(String, f32)>) {
+        self.genuine_trials += 1;
+        self.genuine.extend(answer.filter(|(plate, _)| plate == truth).map(|(_, score)| score));
+    }
+
+    fn count_stranger(&mut self, second_half: bool, answer: Option<(String, f32)>) {
+        self.impostor_trials[usize::from(second_half)] += 1;
+        self.impostor.extend(answer.map(|(_, ratio)| FalseAccept { second_half, ratio }));
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use super::calibration::Calibration;
 use super::list::{Owner, PlateList};
 use super::reading::Pool;
 
@@ -19,50 +20,10 @@ const MOST_READINGS: usize = 6;
 const MOST_DIFFERENCES: u32 = 3;
 /// When every plausible string is listed, the unlisted rival is assumed to be so much worse than the best, in nats.
 const NO_RIVAL: f32 = 12.0;
-/// List size at which thresholds are calibrated.
-const CALIBRATED_AT: f64 = 10_000.0;
 /// Two listed plates of different members whose scores lie nearer, in nats, are not told apart.
 const AMBIGUOUS: f32 = 2.0;
 /// Mean log-likelihood of a character below which the picture does not show this plate, however bad the rivals are.
 const LEAST_FIT: f32 = -2.2;
-
-/// False-accept rates and the ratios, in nats, that keep to them on a list of 10,000; rising in rate.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Calibration(Vec<(f64, f32)>);
-
-impl Calibration {
-    /// From measured points `(false-accept rate, threshold)`; `None` when empty or not numbers between 0 and 1.
-    pub fn new(mut points: Vec<(f64, f32)>) -> Option<Self> {
-        let sound = points.iter().all(|(rate, threshold)| *rate > 0.0 && *rate < 1.0 && threshold.is_finite());
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        (sound && !points.is_empty()).then_some(Self(points))
-    }
-
-    /// The threshold for a false-accept rate over a list of this size; between points by the logarithm of the rate,
-    /// outside them along a slope of one nat an e-fold, which is on the safe side.
-    pub fn threshold(&self, rate: f64, listed: usize) -> f32 {
-        let rate = (rate * CALIBRATED_AT / listed.max(100) as f64).min(0.5);
-        let (first, last) = (self.0[0], self.0[self.0.len() - 1]);
-        if rate <= first.0 {
-            return first.1 + (first.0 / rate).ln() as f32;
-        }
-        if rate >= last.0 {
-            return last.1;
-        }
-        let above = self.0.partition_point(|point| point.0 < rate);
-        let (low, high) = (self.0[above - 1], self.0[above]);
-        let share = ((rate / low.0).ln() / (high.0 / low.0).ln()) as f32;
-        low.1 + share * (high.1 - low.1)
-    }
-}
-
-impl Default for Calibration {
-    /// The stricter of two public readers at each rate, see `docs/benchmarks.md`. Below zero, because few plates are
-    /// listed and many are not: a listed one may explain the evidence worse than the best string that is not.
-    fn default() -> Self {
-        Self(vec![(1e-4, -4.5), (1e-3, -5.0), (1e-2, -6.3)])
-    }
-}
 
 /// A listed plate, scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,14 +184,5 @@ mod tests {
         assert_eq!(verdict(&seen, &["川Z98765"]), Verdict::NotListed(Refusal::NoneNear, None));
         let nothing = test(&Pool::default(), &list(&["皖A12345"]), &Calibration::default(), 0.001);
         assert_eq!(nothing, Verdict::NotListed(Refusal::NothingRead, None));
-    }
-
-    #[test]
-    fn a_longer_list_asks_for_more() {
-        let calibration = Calibration::new(vec![(0.0001, 4.0), (0.001, 2.0), (0.01, 0.0)]).unwrap();
-        assert_eq!(calibration.threshold(0.001, 10_000), 2.0);
-        assert!((calibration.threshold(0.001, 100_000) - 4.0).abs() < 1e-4);
-        assert!(calibration.threshold(0.001, 1_000_000) > 6.0);
-        assert!((calibration.threshold(0.001, 1_000) - 0.0).abs() < 1e-4);
     }
 }

@@ -1,6 +1,7 @@
 //! Number plates: what a reader saw, what a region allows, what it says, and whether it is one of ours.
 
 pub mod beam;
+pub mod calibration;
 pub mod confusion;
 pub mod decision;
 pub mod evaluation;

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::calibration::CalibrationSpec;
 use super::input::{Fit, Input};
 use super::spec::{ADAPTORS, CropSpec, DoubleRow, Head, Output, Task, Thresholds};
+use crate::domain::plate::calibration::Calibration;
 
 /// What a pack holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,9 @@ pub struct Model {
     /// CSV file of the reader's own errors, `truth,read,count`.
     #[serde(default)]
     pub confusions: Option<String>,
+    /// Thresholds of the known-plate test for this reader; absent: the program's own, which are cautious.
+    #[serde(default)]
+    pub calibration: Option<CalibrationSpec>,
     /// What `models verify` expects of sample pictures.
     #[serde(default)]
     pub golden: Vec<Golden>,
@@ -230,7 +235,15 @@ impl Model {
         if !(0.0..=1.0).contains(&score) || !(0.0..=1.0).contains(&nms_iou) {
             return Err("`thresholds` must lie in 0..1".to_owned());
         }
+        if let Some(calibration) = &self.calibration {
+            calibration.check(self.task)?;
+        }
         self.check_crop()
+    }
+
+    /// Thresholds of the known-plate test for this reader, when its manifest holds any.
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.calibration.as_ref().map(|spec| spec.table().expect("checked when the manifest was read"))
     }
 
     fn check_input(&self) -> Result<(), String> {

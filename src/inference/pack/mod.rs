@@ -4,6 +4,7 @@
 //! ONNX Runtime gets those very bytes, so that nothing can change between the check and the use. The format is
 //! documented in `docs/packs.md`.
 
+mod calibration;
 mod choose;
 mod confusions;
 mod find;
@@ -15,6 +16,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use calibration::CalibrationSpec;
 pub use choose::{Chosen, prefer};
 pub(crate) use confusions::read as read_confusions;
 pub use find::{PackFolders, SHIPPED, packs_in};
