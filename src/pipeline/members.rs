@@ -58,6 +58,7 @@ impl Directory {
 
     /// Takes up changes that another process made; true when there were any. Costs microseconds when there are none.
     pub fn refresh(&mut self) -> anyhow::Result<bool> {
+        self.store.share()?;
         // Marked as seen only when it was taken up: a list that cannot be read now is tried again.
         let mut seen = self.seen;
         let changed = self.store.changed(&mut seen)?;

@@ -111,13 +111,14 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &Plat
     let folder = base.join(&config.storage.folder);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder `{}` (`storage.folder`)", folder.display()))?;
-    let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
-    let directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
+    // The spool first: on a full disk it gives its reserve back, which opening the member list may need.
     let compose = compose_drops(config, clock.clone(), boot.clone());
     let mut spool = Spool::open(&folder, Limits::from(&config.outbox), compose)?;
     if let Some(aside) = spool.take_set_aside() {
         error!(why = aside.why, path = %aside.path.display(), "The spool was damaged and set aside; a new one began.");
     }
+    let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
+    let directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
     let matching = Matching::new(&config.plates, reader.crops().calibration());
     let interpreter = super::interpreter(config, base, reader)?;
     Rules::new(config, clock.clone(), boot.clone(), directory, spool, &interpreter, matching)

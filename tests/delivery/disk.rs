@@ -71,6 +71,8 @@ fn filled(cycles: usize, bug: PlantedBug) -> Option<Outcome> {
             let keys: Vec<_> = some.iter().map(|event| event.key).collect();
             assert_eq!(spool.acknowledged(&keys).unwrap(), keys.len());
             gone.extend(some.into_iter().map(|event| (event.key.seq, event.payload)));
+            spool = started_again(spool, &disk, cycle);
+            assert!(!attempt(&mut spool, &mut ledger, class, bug));
         }
         disk.empty();
         let freed = Instant::now();
@@ -86,6 +88,31 @@ fn filled(cycles: usize, bug: PlantedBug) -> Option<Outcome> {
     gone.sort();
     outcome.verdict = check(&ledger, gone.iter().map(|(_, payload)| payload.as_slice()));
     Some(outcome)
+}
+
+/// Stops and starts on a disk without a free byte: it comes up, says so, and knows what it knew.
+fn started_again(spool: Spool, disk: &SmallDisk, cycle: usize) -> Spool {
+    let folder = disk.0.join("spool");
+    let (epoch, waiting) = (spool.epoch().to_owned(), { spool }.queued(usize::MAX).unwrap());
+    // The shared index of the log stays where it is over a stop; a power cut may leave none, and then the disk may
+    // fill up while the box is off, with the ballast still lying there or without it.
+    match cycle % 3 {
+        0 => {}
+        1 => std::fs::remove_file(folder.join("spool.db-shm")).unwrap(),
+        _ => {
+            std::fs::remove_file(folder.join("spool.db-shm")).unwrap();
+            let _ = std::fs::remove_file(disk.0.join("filler"));
+            std::fs::write(folder.join("spool.db-ballast"), vec![0; 1024 * 1024]).unwrap();
+        }
+    }
+    disk.fill();
+    let mut spool = open(&folder, 4, PlantedBug::None);
+    assert_eq!(spool.health().condition, Condition::Full, "cycle {cycle}");
+    assert_eq!(spool.epoch(), epoch);
+    assert_eq!(spool.queued(usize::MAX).unwrap().len(), waiting.len());
+    assert!(spool.count_start().unwrap() > 0 && spool.open_visits().unwrap().is_empty());
+    disk.fill();
+    spool
 }
 
 /// Tries the next number; with the bug a refusal counts as accepted.

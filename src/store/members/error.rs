@@ -77,6 +77,13 @@ impl StoreError {
         }
     }
 
+    /// Is it for lack of room on the disk alone?
+    pub(super) fn lacks_room(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else { return false };
+        let extended = source.sqlite_error().map(|error| error.extended_code);
+        source.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+    }
+
     /// A file operation that failed.
     pub(super) fn file(what: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::File { what, path: path.to_path_buf(), source }

@@ -43,6 +43,8 @@ pub type MemberId = i64;
 pub struct MemberStore {
     connection: Connection,
     path: PathBuf,
+    /// Opened on a full disk, so that no other process can use the file.
+    alone: bool,
 }
 
 /// What a reader last saw of the list; see [`MemberStore::changed`].
@@ -56,7 +58,8 @@ pub struct Seen {
 impl MemberStore {
     /// Opens the list in a file, makes it when there is none.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::open(path)?, path: path.to_path_buf() })
+        let (connection, alone) = open::open(path)?;
+        Ok(Self { connection, path: path.to_path_buf(), alone })
     }
 
     /// Opens a list that must be there.
@@ -70,7 +73,17 @@ impl MemberStore {
         let sqlite = |source| StoreError::from_sqlite(&path, source);
         let mut connection = Connection::open_in_memory().map_err(sqlite)?;
         open::prepare(&mut connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, alone: false })
+    }
+
+    /// Lets other processes use a list that was opened on a full disk, as soon as there is room. Does nothing otherwise.
+    pub fn share(&mut self) -> Result<(), StoreError> {
+        if self.alone {
+            // The file is locked as long as it is open.
+            self.connection = Connection::open_in_memory().map_err(|source| self.sqlite(source))?;
+            (self.connection, self.alone) = open::open(&self.path)?;
+        }
+        Ok(())
     }
 
     /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.

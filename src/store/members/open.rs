@@ -23,12 +23,25 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a command waits for another one that changes the list.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens an existing file or makes a new one.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+/// Opens an existing file or makes a new one; true when nobody else can use it meanwhile, for lack of room on the disk.
+pub(super) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
     if !path.exists() {
         create_private(path).map_err(|source| StoreError::file("cannot make", path, source))?;
     }
-    let mut connection = Connection::open(path).map_err(|source| StoreError::from_sqlite(path, source))?;
+    match connect(path, false) {
+        Err(error) if error.lacks_room() => Ok((connect(path, true)?, true)),
+        done => Ok((done?, false)),
+    }
+}
+
+/// `alone`: with the index of the log in memory, which needs no room on the disk and keeps others out. The list can be
+/// read then, and changing it is refused like on any full disk.
+fn connect(path: &Path, alone: bool) -> Result<Connection, StoreError> {
+    let sqlite = |source| StoreError::from_sqlite(path, source);
+    let mut connection = Connection::open(path).map_err(sqlite)?;
+    if alone {
+        connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(())).map_err(sqlite)?;
+    }
     prepare(&mut connection, path)?;
     Ok(connection)
 }
@@ -130,7 +143,7 @@ mod tests {
     fn a_newer_schema_is_refused_with_both_numbers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("members.db");
-        open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        open(&path).unwrap().0.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
         let said = words(open(&path).unwrap_err());
         assert!(said.contains("schema 2, this program knows 1") && said.contains("install a newer version"), "{said}");
     }

@@ -34,6 +34,11 @@ impl Ballast {
         })
     }
 
+    /// Does it lie there, or was it thrown off?
+    pub(super) fn is_laid(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Gives its room back.
     pub(super) fn throw_off(&self) {
         // Nothing to do about a failure here: the caller meets the same disk at once and reports it.

@@ -6,7 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use tracing::debug;
 
 use super::error::{OpenError, SetAside};
 
@@ -32,17 +34,42 @@ pub(super) struct Database {
     pub(super) epoch: String,
     /// Pages that the file may have; the log's share of `max_mib` is already taken off.
     pub(super) max_pages: u64,
+    /// The disk had no room for the index of the log: it lies in memory, and nobody else can read the file meanwhile.
+    pub(super) cramped: bool,
+}
+
+/// Where the index of the log lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    /// In a file of 32 KiB beside the database, for several connections.
+    Shared,
+    /// In this connection's memory.
+    Own,
 }
 
 /// Opens or makes the database at `path`. A damaged or foreign file is renamed aside and a new one begun.
-pub(super) fn open(path: &Path, max_mib: u32) -> Result<(Database, Option<SetAside>), OpenError> {
+///
+/// On a disk without a free byte `make_room` is called; when that does not help, the database is opened for this
+/// connection alone, see [`Database::cramped`]: what stands in it can be read, and writing is refused like on any full disk.
+pub(super) fn open(path: &Path, max_mib: u32, make_room: &dyn Fn()) -> Result<(Database, Option<SetAside>), OpenError> {
+    match open_with(path, max_mib, Index::Shared) {
+        Err(error) if error.lacks_room() => make_room(),
+        done => return done,
+    }
+    match open_with(path, max_mib, Index::Shared) {
+        Err(error) if error.lacks_room() => open_with(path, max_mib, Index::Own),
+        done => done,
+    }
+}
+
+fn open_with(path: &Path, max_mib: u32, index: Index) -> Result<(Database, Option<SetAside>), OpenError> {
     refuse_old_sqlite(rusqlite::version_number())?;
-    match open_sound(path, max_mib) {
+    match open_sound(path, max_mib, index) {
         Ok(database) => Ok((database, None)),
         Err(Refusal::Hard(error)) => Err(error),
         Err(Refusal::Unsound(why)) => {
             let aside = set_aside(path, why)?;
-            match open_sound(path, max_mib) {
+            match open_sound(path, max_mib, index) {
                 Ok(database) => Ok((database, Some(aside))),
                 Err(Refusal::Hard(error)) => Err(error),
                 Err(Refusal::Unsound(why)) => {
@@ -51,6 +78,15 @@ pub(super) fn open(path: &Path, max_mib: u32) -> Result<(Database, Option<SetAsi
                 }
             }
         }
+    }
+}
+
+/// Writes what stands in the log into the file itself.
+pub(super) fn fold(connection: &Connection) {
+    let folded = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+    if let Err(error) = folded {
+        // Nothing is lost: the log is read again at the next start.
+        debug!(%error, "The log of the spool was not folded in.");
     }
 }
 
@@ -63,7 +99,7 @@ pub(super) fn in_memory(epoch: &str, max_mib: u32) -> Result<Database, OpenError
     prepare_new(&connection).map_err(database)?;
     connection.execute("update box set epoch = ?1", [epoch]).map_err(database)?;
     let max_pages = set_cap(&connection, max_mib).map_err(database)?;
-    Ok(Database { connection, epoch: epoch.to_owned(), max_pages })
+    Ok(Database { connection, epoch: epoch.to_owned(), max_pages, cramped: false })
 }
 
 /// The files that SQLite keeps beside a database.
@@ -89,18 +125,22 @@ fn refuse_old_sqlite(version: i32) -> Result<(), OpenError> {
     if version < OLDEST_SQLITE { Err(OpenError::OldSqlite(rusqlite::version())) } else { Ok(()) }
 }
 
-fn open_sound(path: &Path, max_mib: u32) -> Result<Database, Refusal> {
+fn open_sound(path: &Path, max_mib: u32, index: Index) -> Result<Database, Refusal> {
     let judge = |error: rusqlite::Error| judge(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     make_private(path).map_err(|source| Refusal::Hard(OpenError::Folder { path: path.to_owned(), source }))?;
     let connection = Connection::open_with_flags(path, flags).map_err(judge)?;
+    if index == Index::Own {
+        // Before the log is looked at for the first time; later it would stay shared.
+        connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(())).map_err(judge)?;
+    }
     check_owner(path, &connection)?;
     set_pragmas(&connection).map_err(judge)?;
     check_pages(&connection).map_err(judge)?.map_err(Refusal::Unsound)?;
     bring_up_to_date(&connection).map_err(judge)?;
     let epoch = connection.query_row("select epoch from box", [], |row| row.get(0)).map_err(judge)?;
     let max_pages = set_cap(&connection, max_mib).map_err(judge)?;
-    Ok(Database { connection, epoch, max_pages })
+    Ok(Database { connection, epoch, max_pages, cramped: index == Index::Own })
 }
 
 /// Whom a member visited is nobody else's business: only the owner may read the file; its companions follow it.
@@ -147,6 +187,8 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed())?;
+    // The shared index and the log stay when the last connection closes: a start on a full disk could not make them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // A mapped file turns a read error into a signal.
     connection.pragma_update(None, "mmap_size", 0)
 }
@@ -248,31 +290,35 @@ mod tests {
     fn a_newer_schema_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.db");
-        let (database, _) = open(&path, 8).unwrap();
+        let (database, _) = open(&path, 8, &|| ()).unwrap();
         database.connection.pragma_update(None, "user_version", 99).unwrap();
         drop(database);
-        let words = open(&path, 8).err().unwrap().to_string();
+        let words = open(&path, 8, &|| ()).err().unwrap().to_string();
         assert!(words.contains("schema 99") && words.contains("newer forecourt"), "{words}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was set aside");
+        let mut names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.all(|name| !name.to_string_lossy().contains("set-aside")));
     }
 
     #[test]
     fn a_foreign_or_broken_file_is_set_aside_and_a_new_epoch_begins() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.db");
-        let (database, aside) = open(&path, 8).unwrap();
+        let (database, aside) = open(&path, 8, &|| ()).unwrap();
         assert_eq!(aside, None);
         let before = database.epoch.clone();
+        fold(&database.connection);
         drop(database);
         std::fs::write(&path, b"this is not a database, it is a letter to a friend").unwrap();
-        let (database, aside) = open(&path, 8).unwrap();
+        let (database, aside) = open(&path, 8, &|| ()).unwrap();
         let aside = aside.unwrap();
         assert_ne!(database.epoch, before);
         assert!(std::fs::read(&aside.path).unwrap().starts_with(b"this is not"), "{aside:?}");
         drop(database);
-        std::fs::remove_file(&path).unwrap();
+        for file in [path.clone(), with_suffix(&path, "-wal"), with_suffix(&path, "-shm")] {
+            std::fs::remove_file(file).unwrap();
+        }
         Connection::open(&path).unwrap().execute_batch("create table t (x)").unwrap();
-        let (_, aside) = open(&path, 8).unwrap();
+        let (_, aside) = open(&path, 8, &|| ()).unwrap();
         assert!(aside.unwrap().why.contains("another program"));
     }
 }

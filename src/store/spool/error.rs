@@ -47,6 +47,25 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Is it for lack of room on the disk alone?
+    pub(super) fn lacks_room(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => is_full(source),
+            Self::Folder { source, .. } => {
+                matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// No room, also where SQLite calls it a failure to lengthen the shared index of its log.
+fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 /// Why a transaction was not accepted. Nothing of it is stored; the caller keeps its state and tries again.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SpoolError {
@@ -102,7 +121,7 @@ impl SpoolError {
         let path = path.to_owned();
         let detail = error.to_string();
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            _ if is_full(error) => Self::DiskFull { path },
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { path },
             Some(

@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod mark;
 mod reader;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -42,8 +43,6 @@ pub use visits::VisitRow;
 
 /// Name of the database in `storage.folder`.
 pub const FILE_NAME: &str = "spool.db";
-/// Pause between two attempts to open a spool that failed.
-const REOPEN_AFTER: Duration = Duration::from_millis(500);
 /// Pause between two looks for events that are too old.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
 
@@ -97,6 +96,8 @@ pub struct Spool {
     health: Health,
     failure: Option<(SpoolError, Instant)>,
     set_aside: Option<SetAside>,
+    /// See [`Database::cramped`].
+    cramped: bool,
     /// Raised when a new file takes the place of a damaged one: readers open anew, late acknowledgements are void.
     generation: Arc<AtomicU64>,
     expired_at: Option<Instant>,
@@ -115,13 +116,13 @@ impl Spool {
         let lock = lock(&path)?;
         let ballast = Ballast::beside(&path);
         let laid = ballast.lay();
-        let (database, set_aside) = database::open(&path, limits.max_mib)?;
+        let (database, set_aside) = database::open(&path, limits.max_mib, &|| ballast.throw_off())?;
         let mut spool = Self::around(database, path, limits, compose);
         spool.mark = Some(Mark::beside(&spool.place.path));
         spool.ballast = Some(ballast);
         spool.set_aside = set_aside;
         spool._lock = Some(lock);
-        if laid.is_err() {
+        if laid.is_err() || !spool.ballast.as_ref().is_some_and(Ballast::is_laid) {
             let error = SpoolError::DiskFull { path: spool.place.path.clone() };
             spool.fail(&error);
         }
@@ -149,6 +150,7 @@ impl Spool {
             health: Health { condition: Condition::Ok, since: Timestamp::now(), detail: None },
             failure: None,
             set_aside: None,
+            cramped: database.cramped,
             generation: Arc::new(AtomicU64::new(0)),
             expired_at: None,
             _lock: None,
@@ -204,16 +206,22 @@ impl Spool {
         Ok(done.events)
     }
 
-    /// Counts a start of the service: greater with every call on the same file.
+    /// Counts a start of the service: greater with every call on the same file, unless the disk cannot be written.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// When not even the last count can be read.
     pub fn count_start(&mut self) -> Result<u64, SpoolError> {
-        self.recover()?;
         let sql = "update box set starts = starts + 1 returning starts";
-        let counted = self
-            .run(|tx| tx.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| tx.place.error(&e)))?;
-        Ok(counted.value.cast_unsigned())
+        let counted = self.recover().and_then(|()| {
+            self.run(|tx| tx.connection.query_row(sql, [], |row| row.get(0)).map_err(|e| tx.place.error(&e)))
+        });
+        let starts: i64 = match counted {
+            Ok(counted) => counted.value,
+            Err(_) => {
+                self.read(|connection| connection.query_row("select starts + 1 from box", [], |row| row.get(0)))?
+            }
+        };
+        Ok(starts.cast_unsigned())
     }
 
     /// The visits that are under way, oldest first.
@@ -324,72 +332,6 @@ impl Spool {
             mark.note(&place.epoch, newest);
         }
         Ok(Committed { value, events })
-    }
-
-    /// Gets a spool that failed ready for new events, or says again why it is not.
-    fn recover(&mut self) -> Result<(), SpoolError> {
-        self.reopen_if_closed()?;
-        if let (Condition::Full, Some(ballast)) = (self.health.condition, &self.ballast) {
-            ballast.lay().map_err(|_| SpoolError::DiskFull { path: self.place.path.clone() })?;
-        }
-        Ok(())
-    }
-
-    fn reopen_if_closed(&mut self) -> Result<(), SpoolError> {
-        if self.connection.is_some() {
-            return Ok(());
-        }
-        if let Some((error, at)) = &self.failure
-            && at.elapsed() < REOPEN_AFTER
-        {
-            return Err(error.clone());
-        }
-        match database::open(&self.place.path, self.limits.max_mib) {
-            Ok((database, set_aside)) => {
-                if set_aside.is_some() {
-                    self.generation.fetch_add(1, Ordering::Release);
-                    self.set_aside = set_aside;
-                }
-                self.place.epoch = database.epoch;
-                self.place.max_pages = database.max_pages;
-                self.connection = Some(database.connection);
-                Ok(())
-            }
-            Err(error) => {
-                let error = match &error {
-                    OpenError::Database { source, .. } => self.place.error(source),
-                    other => SpoolError::Io { path: self.place.path.clone(), detail: other.to_string() },
-                };
-                self.fail(&error);
-                Err(error)
-            }
-        }
-    }
-
-    /// Notes a failure; closes a connection that can no longer be trusted; gives a full disk its reserve.
-    fn fail(&mut self, error: &SpoolError) {
-        let Some(condition) = error.condition() else { return };
-        if self.health.condition != condition {
-            self.health = Health { condition, since: Timestamp::now(), detail: None };
-        }
-        self.health.detail = Some(error.to_string());
-        self.failure = Some((error.clone(), Instant::now()));
-        match (error, &self.ballast) {
-            (SpoolError::DiskFull { .. }, Some(ballast)) => ballast.throw_off(),
-            // The disk has room, the spool may not use it; without a file there is nothing to open again.
-            (SpoolError::DiskFull { .. } | SpoolError::CapReached { .. }, _) | (_, None) => {}
-            (_, Some(_)) => self.connection = None,
-        }
-    }
-
-    fn recovered(&mut self) {
-        let full = self.health.condition == Condition::Full;
-        // On a full disk deleting works by the reserve; only a reserve laid again means room for new events.
-        let reserve = !full || self.ballast.as_ref().is_none_or(|ballast| ballast.lay().is_ok());
-        if self.health.condition != Condition::Ok && reserve {
-            self.health = Health { condition: Condition::Ok, since: Timestamp::now(), detail: None };
-            self.failure = None;
-        }
     }
 }
 
