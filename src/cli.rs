@@ -74,4 +74,9 @@ pub enum Command {
     Read(commands::read::Args),
     /// Packs of models: list, verify, measure.
     Models(commands::models::Args),
+    /// The clock of a box without a battery: show it, write it down, set it forward at the start.
+    Clock(commands::clock::Args),
+    /// Man pages and shell completions.
+    #[command(hide = true)]
+    Doc(commands::doc::Args),
 }

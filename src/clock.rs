@@ -3,6 +3,10 @@
 //! Rules never read it; `pipeline` reads it and passes values in. A replay uses `Clock::replay`, whose wall time
 //! follows the clip, so that two runs say the same.
 
+pub mod floor;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -61,6 +65,8 @@ pub struct Boot {
     offset_ms: u64,
     run: String,
     replay: bool,
+    /// Was the clock synchronised at any moment of this run? Shared by all copies.
+    was_synchronised: Arc<AtomicBool>,
 }
 
 impl Boot {
@@ -71,12 +77,13 @@ impl Boot {
         let offset_ms = since_boot.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         // A process begins at one instant of one boot only.
         let run = format!("{}{:x}", id.chars().take(8).collect::<String>(), offset_ms);
-        Self { id, offset_ms, run, replay: false }
+        Self { id, offset_ms, run, replay: false, was_synchronised: Arc::default() }
     }
 
     /// Of a replay: the same for every run.
     pub fn replay() -> Self {
-        Self { id: "replay".to_owned(), offset_ms: 0, run: String::new(), replay: true }
+        let (id, was_synchronised) = ("replay".to_owned(), Arc::default());
+        Self { id, offset_ms: 0, run: String::new(), replay: true, was_synchronised }
     }
 
     /// Which run of the operating system.
@@ -101,7 +108,16 @@ impl Boot {
 
     /// How far the wall clock can be trusted at this moment.
     pub fn quality(&self) -> TimeQuality {
-        if !self.replay && kernel_is_synchronised() { TimeQuality::Synced } else { TimeQuality::Unsynced }
+        if self.replay { TimeQuality::Unsynced } else { self.judge(kernel_is_synchronised()) }
+    }
+
+    fn judge(&self, synchronised: bool) -> TimeQuality {
+        let before = self.was_synchronised.fetch_or(synchronised, Ordering::Relaxed);
+        match (synchronised, before) {
+            (true, _) => TimeQuality::Synced,
+            (false, true) => TimeQuality::Holdover,
+            (false, false) => TimeQuality::Unsynced,
+        }
     }
 
     /// May the hour of the day be acted upon? In a replay it is what the user said.
@@ -120,4 +136,18 @@ fn kernel_is_synchronised() -> bool {
     };
     // TIME_ERROR, 5, says "not synchronised"; -1 that the call failed.
     (0..5).contains(&state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_lost_its_time_server_is_still_better_than_one_that_never_had_any() {
+        let boot = Boot::system();
+        let copy = boot.clone();
+        assert_eq!(boot.judge(false), TimeQuality::Unsynced);
+        assert_eq!(copy.judge(true), TimeQuality::Synced);
+        assert_eq!(boot.judge(false), TimeQuality::Holdover);
+    }
 }

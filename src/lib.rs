@@ -15,6 +15,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod health;
 pub mod inference;
 pub mod mqtt;
 pub mod pipeline;

@@ -6,9 +6,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the only module that talks to people")]
 
 pub mod camera;
+pub mod clock;
 pub mod config;
 #[cfg(feature = "broker")]
 pub mod demo;
+pub mod doc;
 pub mod events;
 pub mod members;
 pub mod models;
@@ -51,6 +53,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args, &cli.global),
         Command::Events(args) => events::run(args, &cli.global),
         Command::Visits(args) => visits::run(args, &cli.global),
+        Command::Clock(args) => clock::run(args, &cli.global),
+        Command::Doc(args) => doc::run(args, &cli.global),
         Command::Camera(args) => camera::run(args, &cli.global),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Members(args) => members::run(args, &cli.global),

@@ -52,22 +52,27 @@ pub struct Acknowledgements {
 }
 
 impl Delivery {
-    /// Starts the publisher; `starts` is the spool's count of starts. Without `mqtt.url` events wait in the outbox.
+    /// Starts the publisher, whose thread calls `alive` once a second while it runs. Without `mqtt.url` there is no
+    /// thread, and events wait in the outbox.
     ///
     /// # Errors
     /// When a setting is wrong, the spool cannot be read or a thread cannot be started.
-    pub fn start(config: &Config, spool: &mut Spool) -> anyhow::Result<(Self, Acknowledgements)> {
+    pub fn start(
+        config: &Config,
+        spool: &mut Spool,
+        alive: impl Fn() + Send + 'static,
+    ) -> anyhow::Result<(Self, Acknowledgements)> {
         if config.mqtt.url.is_empty() {
             return Ok(Self::unset());
         }
         let link = Rumqtt::new(&config.mqtt, &config.site).map_err(anyhow::Error::msg).context("mqtt")?;
         let starts = spool.count_start().context("cannot count the start of the service")?;
         let settings = Settings::new(&config.site, &config.mqtt, &config.outbox, spool.epoch(), starts);
-        Self::start_with(link, settings, spool, &[])
+        Self::start_beating(link, settings, spool, &[], alive)
     }
 
-    /// The same over any link; what comes in on `filters` is in [`Delivery::letters`]. Without filters nothing is
-    /// subscribed to.
+    /// The same over any link, without signs of life; what comes in on `filters` is in [`Delivery::letters`]. Without
+    /// filters nothing is subscribed to.
     ///
     /// # Errors
     /// When the spool cannot be read or a thread cannot be started.
@@ -76,6 +81,19 @@ impl Delivery {
         settings: Settings,
         spool: &Spool,
         filters: &[&str],
+    ) -> anyhow::Result<(Self, Acknowledgements)>
+    where
+        L: crate::mqtt::Link + Send + 'static,
+    {
+        Self::start_beating(link, settings, spool, filters, || ())
+    }
+
+    fn start_beating<L>(
+        link: L,
+        settings: Settings,
+        spool: &Spool,
+        filters: &[&str],
+        alive: impl Fn() + Send + 'static,
     ) -> anyhow::Result<(Self, Acknowledgements)>
     where
         L: crate::mqtt::Link + Send + 'static,
@@ -93,7 +111,12 @@ impl Delivery {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start the network runtime")?;
         let thread = std::thread::Builder::new().name("delivery".into());
-        let thread = thread.spawn(move || runtime.block_on(publisher.run())).context("cannot start a thread")?;
+        let work = move || {
+            runtime.block_on(async {
+                tokio::select! { () = publisher.run() => {}, () = beats(alive) => {} }
+            })
+        };
+        let thread = thread.spawn(work).context("cannot start a thread")?;
         let acknowledgements = Acknowledgements { batches: Some(batches), held: Vec::new(), taken: 0, applied };
         Ok((Self { wake, board, letters, status, running: Some((switch, thread)), _unset: None }, acknowledgements))
     }
@@ -153,6 +176,16 @@ impl Delivery {
         if thread.is_finished() && thread.join().is_err() {
             error!("The delivery thread had ended with a panic.");
         }
+    }
+}
+
+/// One task with the publisher: a publisher that blocks the thread silences it.
+async fn beats(alive: impl Fn()) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        alive();
     }
 }
 

@@ -30,6 +30,7 @@ use crate::camera::{Cameras, CamerasView, Slots};
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
 use crate::domain::observation::FrameObservation;
+use crate::health::pulse::{Beat, Pulse};
 use crate::inference::PlateReader;
 use crate::mqtt::Status;
 use crate::store::members::{self, MemberStore};
@@ -43,6 +44,12 @@ const TICK: Duration = Duration::from_millis(500);
 const DELIVERY_STOPS_IN: Duration = Duration::from_secs(3);
 /// Pause between two complaints about the same thing.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// Pause between two signs of life to the supervisor.
+const FEED_EVERY: Duration = Duration::from_secs(1);
+
+/// Threads that must show signs of life; the last only when there is a broker.
+const THREADS: [&str; 3] = ["inference", "rules", "delivery"];
 
 /// What the rules thread is told.
 pub enum Message {
@@ -74,25 +81,30 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     if config.mqtt.url.is_empty() {
         warn!("No broker is set (`mqtt.url`): events wait in the outbox until one is.");
     }
-    let (delivery, acknowledgements) = Delivery::start(config, rules.spool())?;
+    let threads: &[_] = if config.mqtt.url.is_empty() { &THREADS[..2] } else { &THREADS };
+    let pulse = Pulse::new(threads, sd_notify::watchdog_enabled(), clock.uptime());
+    let heart = |name| Heart { beat: pulse.of(name), clock: clock.clone() };
+    let at_delivery = heart("delivery");
+    let (delivery, acknowledgements) = Delivery::start(config, rules.spool(), move || at_delivery.beats())?;
     let cameras = Cameras::start(&config.cameras, base, &clock)?;
     let view = cameras.view();
     let inference = spawn("inference", {
         let (slots, names) = (Arc::clone(view.slots()), names(config));
-        let (attention, to_rules) = (Arc::clone(&attention), to_rules.clone());
-        move || infer(reader, &slots, &names, &attention, &to_rules)
+        let (attention, to_rules, heart) = (Arc::clone(&attention), to_rules.clone(), heart("inference"));
+        move || infer(reader, &slots, &names, &attention, &to_rules, &heart)
     })?;
     let judge = spawn("rules", {
-        let (done, view) = (Arc::clone(&done), view.clone());
+        let (done, view, heart) = (Arc::clone(&done), view.clone(), heart("rules"));
+        let clock = clock.clone();
         let (waker, mqtt) = (delivery.waker(), delivery.status_watch());
-        let desk = Desk { rules, acknowledgements, view, attention, waker, mqtt, clock, tails: control.tails() };
+        let desk = Desk { rules, acknowledgements, view, attention, waker, mqtt, clock, heart, tails: control.tails() };
         move || desk.run(&inbox, &done)
     })?;
     drop(to_rules);
     info!(cameras = config.cameras.len(), "Started.");
     notify(NotifyState::Ready);
 
-    let ended = wait(stop, &delivery, &[("inference", &inference), ("rules", &judge)]);
+    let ended = wait(stop, &delivery, &[("inference", &inference), ("rules", &judge)], &pulse, &clock);
     notify(NotifyState::Stopping);
     info!("Stopping: cameras.");
     cameras.stop();
@@ -135,8 +147,10 @@ fn infer(
     names: &[String],
     attention: &Attention,
     to_rules: &SyncSender<Message>,
+    heart: &Heart,
 ) -> anyhow::Result<()> {
     while !slots.finished() {
+        heart.beats();
         let Some((camera, frame)) = slots.take(Duration::from_millis(250)) else { continue };
         let name = &names[camera];
         let settled = attention.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
@@ -159,6 +173,7 @@ struct Desk {
     waker: Arc<Notify>,
     mqtt: watch::Receiver<Status>,
     clock: Clock,
+    heart: Heart,
     tails: control::Tails,
 }
 
@@ -167,6 +182,7 @@ impl Desk {
         let mut ticked = Instant::now();
         let mut complained: Option<Instant> = None;
         loop {
+            self.heart.beats();
             let result = match inbox.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
@@ -175,7 +191,6 @@ impl Desk {
             let result = result.and(self.acknowledge());
             let result = if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                notify(NotifyState::Watchdog);
                 result.and(self.tick())
             } else {
                 result
@@ -268,7 +283,10 @@ fn wait(
     stop: &AtomicBool,
     delivery: &Delivery,
     threads: &[(&str, &JoinHandle<anyhow::Result<()>>)],
+    pulse: &Pulse,
+    clock: &Clock,
 ) -> anyhow::Result<()> {
+    let mut fed: Option<Duration> = None;
     while !stop.load(Ordering::Acquire) {
         if !delivery.is_alive() {
             bail!("the delivery thread ended");
@@ -277,9 +295,44 @@ fn wait(
             warn!(thread = name, "A thread ended before it was told to.");
             bail!("the {name} thread ended");
         }
+        let now = clock.uptime();
+        if fed.is_none_or(|at| now.saturating_sub(at) >= FEED_EVERY) {
+            fed = Some(now);
+            feed(pulse, now);
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// Feeds the watchdog while every thread beats; otherwise asks it to end the process at once.
+fn feed(pulse: &Pulse, now: Duration) {
+    match pulse.stuck(now) {
+        None => notify(NotifyState::Watchdog),
+        Some(stuck) => {
+            error!(
+                thread = stuck.thread,
+                silent_s = stuck.silent.as_secs(),
+                "A thread is stuck; the watchdog is told."
+            );
+            notify(NotifyState::WatchdogTrigger);
+        }
+    }
+}
+
+/// A thread's sign of life, with the clock that dates it.
+struct Heart {
+    /// `None`: a thread that this service does not need.
+    beat: Option<Beat>,
+    clock: Clock,
+}
+
+impl Heart {
+    fn beats(&self) {
+        if let Some(beat) = &self.beat {
+            beat.at(self.clock.uptime());
+        }
+    }
 }
 
 fn spawn(

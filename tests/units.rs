@@ -1,0 +1,87 @@
+//! The units of systemd: known to it, and the service's sandbox as tight as promised (T34).
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic; a skipped one says so")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Exposure that `systemd-analyze security` may compute; 10 is none at all.
+const MOST_EXPOSED: f64 = 1.5;
+
+fn unit(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name)
+}
+
+fn analyzer() -> bool {
+    let found = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("SKIPPED: systemd-analyze is not installed; apt-get install systemd");
+    }
+    found
+}
+
+fn exposure(path: &Path) -> f64 {
+    let output = Command::new("systemd-analyze").args(["security", "--offline=yes", "--no-pager"]).arg(path).output();
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{text}"));
+    line.rsplit_once(": ").unwrap().1.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_sandbox_is_as_tight_as_promised() {
+    if !analyzer() {
+        return;
+    }
+    let found = exposure(&unit("forecourt.service"));
+    assert!(found <= MOST_EXPOSED, "{found}");
+    // With cameras at USB, as the drop-in says.
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("forecourt.service");
+    let text = |name: &str| std::fs::read_to_string(unit(name)).unwrap();
+    std::fs::write(&both, format!("{}\n{}", text("forecourt.service"), text("v4l2.conf"))).unwrap();
+    let with_camera = exposure(&both);
+    assert!(with_camera <= MOST_EXPOSED, "{with_camera}");
+    // The measure measures: without the system call filter it is worse.
+    let open: String = text("forecourt.service")
+        .lines()
+        .filter(|line| !line.starts_with("SystemCallFilter"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&both, open).unwrap();
+    assert!(exposure(&both) > found);
+}
+
+#[test]
+fn systemd_knows_every_word_of_the_units() {
+    if !analyzer() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = Vec::new();
+    for entry in std::fs::read_dir(unit("")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".service") || name.ends_with(".timer") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let here = text
+                .replace("/usr/bin/forecourt", env!("CARGO_BIN_EXE_forecourt"))
+                .replace("/usr/lib/forecourt/make-device-key", "/bin/true");
+            std::fs::write(folder.path().join(&name), here).unwrap();
+            units.push(folder.path().join(&name));
+        }
+    }
+    assert!(units.len() >= 5, "{units:?}");
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<&str> = words.lines().filter(|line| line.contains("forecourt")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{words}");
+}
+
+#[test]
+fn a_crash_never_locks_the_service() {
+    let text = std::fs::read_to_string(unit("forecourt.service")).unwrap();
+    for line in ["Restart=always", "StartLimitIntervalSec=0", "WatchdogSec=30s", "Type=notify"] {
+        assert!(text.lines().any(|each| each == line), "{line}");
+    }
+}
