@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::Config;
+use crate::store::keys::{KeyError, KeyRing};
 use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `members`.
@@ -81,6 +82,11 @@ impl Place {
             None => TimeZone::UTC,
         };
         Ok(Self { file: config.storage.folder.join(FILE_NAME), config, zone })
+    }
+
+    /// The device key that the settings name.
+    fn keys(&self) -> Result<KeyRing, KeyError> {
+        KeyRing::load(&self.config.privacy, &self.config.storage.folder)
     }
 
     /// The list, which must be there.

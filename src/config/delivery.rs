@@ -132,7 +132,7 @@ impl Default for Mqtt {
     }
 }
 
-/// What may leave the box.
+/// What may leave the box, and how what stays on it is protected.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Privacy {
@@ -141,10 +141,31 @@ pub struct Privacy {
     /// Tell how many vehicles and people who are no members passed, by the quarter of an hour; numbers below five are
     /// withheld.
     pub stranger_count: bool,
+    /// The device key that seals face templates: a file, named with its folder, or the bare name of a systemd credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"forecourt.key")]
+    pub key_file: Option<String>,
+    /// Without `key_file`: keep a key beside the data. Whoever copies the disk can then read the templates; health says so.
+    pub insecure_key: bool,
+    /// Members whose validity or lease ended so long ago are removed by `privacy purge` and once a day by the service.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_expired: Duration,
+    /// How long the audit log is kept on the box.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub keep_audit: Duration,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { plate_in_events: false, stranger_count: true }
+        Self {
+            plate_in_events: false,
+            stranger_count: true,
+            key_file: None,
+            insecure_key: false,
+            keep_expired: Duration::from_secs(30 * 86_400),
+            keep_audit: Duration::from_secs(90 * 86_400),
+        }
     }
 }

@@ -76,6 +76,8 @@ codes! {
     TopicWord = 23,
     /// No pack is named.
     NoPack = 24,
+    /// The settings name a device key and allow one beside the data; only one of them can hold.
+    TwoKeys = 25,
 }
 
 impl fmt::Display for Code {

@@ -58,7 +58,7 @@ pub struct Config {
     pub outbox: Outbox,
     /// The connection to the platform.
     pub mqtt: Mqtt,
-    /// What may leave the box.
+    /// What may leave the box, and how what stays on it is protected.
     pub privacy: Privacy,
     /// ONNX Runtime.
     pub inference: Inference,

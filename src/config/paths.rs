@@ -6,7 +6,7 @@ use super::Config;
 
 /// Makes every path absolute, also those inside `source`, `packs` and `region`.
 pub(super) fn resolve(config: &mut Config, base: &Path) {
-    let Config { storage, cameras, plates, faces, mqtt, inference, .. } = config;
+    let Config { storage, cameras, plates, faces, mqtt, privacy, inference, .. } = config;
     let mut fixed: Vec<&mut PathBuf> = vec![&mut storage.folder, &mut storage.control_socket];
     fixed.extend(plates.pack_folders.iter_mut().chain(&mut faces.pack_folders));
     fixed.extend(cameras.iter_mut().filter_map(|camera| camera.credentials_file.as_mut()));
@@ -19,7 +19,8 @@ pub(super) fn resolve(config: &mut Config, base: &Path) {
     for camera in cameras {
         camera.source = source(&camera.source, base);
     }
-    let names = plates.packs.iter_mut().chain(&mut faces.packs).chain(Some(&mut plates.region));
+    let names =
+        plates.packs.iter_mut().chain(&mut faces.packs).chain(Some(&mut plates.region)).chain(&mut privacy.key_file);
     for words in names.filter(|words| is_path(words)) {
         *words = from(base, words.as_ref()).to_string_lossy().into_owned();
     }

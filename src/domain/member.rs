@@ -73,7 +73,7 @@ pub struct WeeklyWindow {
 }
 
 /// Why a member is not matched at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NotMatched {
     /// No consent for this sense.
     NoConsent,

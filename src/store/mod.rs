@@ -1,4 +1,6 @@
 //! What must survive a restart, in SQLite. All of rusqlite lives here.
 
+pub mod keys;
 pub mod members;
+pub(crate) mod seal;
 pub mod spool;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -67,6 +68,7 @@ pub(super) fn run(args: Args, place: &Place, json: bool) -> anyhow::Result<Exit>
         now: Timestamp::now(),
         zone: place.zone.clone(),
         max_members: place.config.members.max_members,
+        keys: place.keys().map(Arc::new).map_err(|error| error.to_string()),
         grammar: Grammar::built_in(&place.config.plates.region),
     };
     // Opened before the list, so that a mistyped name makes no empty list.
@@ -134,12 +136,13 @@ fn tell(report: &Report, args: &Args, elapsed: Duration) {
         let total =
             if args.dry_run { (report.total + report.added).saturating_sub(report.removed) } else { report.total };
         println!(
-            "{} added, {} updated, {} removed; {done} {} members. {} plates from {} lines in {:.1} s ({} lines/s).",
+            "{} added, {} updated, {} removed; {done} {} members. {} plates and {} face templates from {} lines in {:.1} s ({} lines/s).",
             HumanCount(report.added),
             HumanCount(report.updated),
             HumanCount(report.removed),
             HumanCount(total),
             HumanCount(report.plates),
+            HumanCount(report.templates),
             HumanCount(report.lines),
             elapsed.as_secs_f64(),
             rate(report.lines, elapsed),

@@ -23,6 +23,8 @@ pub(in crate::config) fn files(config: &Config, base: &Path) -> Vec<Finding> {
     let mqtt = &config.mqtt;
     secret("mqtt.password_file", mqtt.password_file.as_deref(), base, &mut report);
     secret("mqtt.key_file", mqtt.key_file.as_deref(), base, &mut report);
+    let device_key = config.privacy.key_file.as_deref().filter(|name| is_path(name));
+    secret("privacy.key_file", device_key.map(Path::new), base, &mut report);
     let plain = [
         ("mqtt.ca_file", &mqtt.ca_file),
         ("mqtt.certificate_file", &mqtt.certificate_file),

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Code, Finding};
-use super::{Config, Faces, Outbox, Plates, Sense, Site, Visits, duration};
+use super::{Config, Faces, Outbox, Plates, Privacy, Sense, Site, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
 pub(super) use files::files;
 
@@ -33,6 +33,7 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     report.number("members.max_members", config.members.max_members, 1..=5_000_000);
     outbox(&config.outbox, &mut report);
     mqtt::check(&config.mqtt, &mut report);
+    privacy(&config.privacy, &mut report);
     report.number("inference.threads", config.inference.threads, 1..=64);
     report.0
 }
@@ -184,4 +185,13 @@ fn outbox(outbox: &Outbox, report: &mut Report) {
     report.time("outbox.keep_arrivals", outbox.keep_arrivals, MINUTE..=366 * DAY);
     report.time("outbox.keep_dwell", outbox.keep_dwell, MINUTE..=366 * DAY);
     report.time("outbox.late_after", outbox.late_after, Duration::from_secs(1)..=DAY);
+}
+
+fn privacy(privacy: &Privacy, report: &mut Report) {
+    if privacy.key_file.is_some() && privacy.insecure_key {
+        let remedy = "leave `insecure_key` out: the templates are then sealed with the key of `key_file`";
+        report.add(Code::TwoKeys, "privacy.insecure_key", "`privacy.key_file` names a key already", remedy);
+    }
+    report.time("privacy.keep_expired", privacy.keep_expired, Duration::ZERO..=3_660 * DAY);
+    report.time("privacy.keep_audit", privacy.keep_audit, DAY..=3_660 * DAY);
 }

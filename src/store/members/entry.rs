@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::faces;
 use super::report::Fault;
+use super::templates::NewTemplate;
 use super::text::{self, Edge};
 use crate::domain::member::{Consents, WeeklyWindow};
 use crate::domain::plate::normalise;
@@ -32,11 +34,12 @@ pub(super) enum Field {
     ExternalIds,
     NotAfter,
     Windows,
+    Faces,
 }
 
 impl Field {
-    /// In the order in which they are written; the last two only when somebody has them.
-    pub const ALL: [Self; 11] = [
+    /// In the order in which they are written; lease and windows only when somebody has them, faces never in CSV.
+    pub const ALL: [Self; 12] = [
         Self::MemberRef,
         Self::Plate,
         Self::Tier,
@@ -48,6 +51,7 @@ impl Field {
         Self::ExternalIds,
         Self::NotAfter,
         Self::Windows,
+        Self::Faces,
     ];
 
     pub fn name(self) -> &'static str {
@@ -63,6 +67,7 @@ impl Field {
             Self::ExternalIds => "external_ids",
             Self::NotAfter => "not_after",
             Self::Windows => "windows",
+            Self::Faces => "faces",
         }
     }
 
@@ -91,6 +96,8 @@ pub(super) enum Value<'a> {
     List(Vec<&'a str>),
     /// A JSON object.
     Pairs(Vec<(&'a str, &'a str)>),
+    /// JSON with a form of its own.
+    Json(&'a serde_json::Value),
 }
 
 /// What one line says. `None`: nothing was said; the stored value or the default holds.
@@ -107,6 +114,7 @@ pub(super) struct Entry {
     pub external_ids: Option<BTreeMap<String, String>>,
     pub not_after: Option<Option<Timestamp>>,
     pub windows: Option<Vec<WeeklyWindow>>,
+    pub faces: Option<Vec<NewTemplate>>,
 }
 
 impl Entry {
@@ -153,6 +161,7 @@ impl Entry {
             && self.consents.is_none_or(|consents| consents == Consents::default())
             && self.external_ids.as_ref().is_none_or(BTreeMap::is_empty)
             && self.windows.as_ref().is_none_or(Vec::is_empty)
+            && self.faces.as_ref().is_none_or(Vec::is_empty)
     }
 
     fn set(&mut self, field: Field, value: Value<'_>, zone: &TimeZone) -> Result<(), (String, String)> {
@@ -168,6 +177,7 @@ impl Entry {
             Field::Consents => self.consents = Some(consents(value)?),
             Field::ExternalIds => self.external_ids = Some(external_ids(value)?),
             Field::Windows => self.windows = Some(windows(value)?),
+            Field::Faces => self.faces = Some(templates(value)?),
         }
         Ok(())
     }
@@ -184,7 +194,7 @@ fn wrong(what: impl Into<String>, way_out: impl Into<String>) -> Wrong {
 fn single(value: Value<'_>) -> Result<&str, Wrong> {
     let text = match value {
         Value::Text(text) => text.trim(),
-        Value::List(_) | Value::Pairs(_) => {
+        Value::List(_) | Value::Pairs(_) | Value::Json(_) => {
             return Err(wrong("is a list or an object", "write one text in quotes"));
         }
     };
@@ -224,7 +234,7 @@ fn parts(value: Value<'_>) -> Result<Vec<String>, Wrong> {
         Value::List(parts) => {
             Ok(parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
         }
-        Value::Pairs(_) => Err(wrong("is an object", "write a list, such as [\"a\", \"b\"]")),
+        Value::Pairs(_) | Value::Json(_) => Err(wrong("is an object", "write a list, such as [\"a\", \"b\"]")),
     }
 }
 
@@ -279,7 +289,7 @@ fn external_ids(value: Value<'_>) -> Result<BTreeMap<String, String>, Wrong> {
             .into_iter()
             .map(|part| text::split_pair(part).ok_or_else(|| wrong(format!("`{part}` has no `=`"), FORM)))
             .collect::<Result<_, _>>()?,
-        Value::List(_) => return Err(wrong("is a list", FORM)),
+        Value::List(_) | Value::Json(_) => return Err(wrong("is a list", FORM)),
     };
     let mut ids = BTreeMap::new();
     for (name, value) in pairs {
@@ -291,6 +301,13 @@ fn external_ids(value: Value<'_>) -> Result<BTreeMap<String, String>, Wrong> {
         }
     }
     Ok(ids)
+}
+
+fn templates(value: Value<'_>) -> Result<Vec<NewTemplate>, Wrong> {
+    match value {
+        Value::Json(json) => faces::templates(json),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn windows(value: Value<'_>) -> Result<Vec<WeeklyWindow>, Wrong> {

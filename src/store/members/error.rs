@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::templates::SealError;
+use crate::store::keys::KeyError;
+
 /// Why the member list cannot be opened, read or changed. The file is never deleted or overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -53,6 +56,14 @@ pub enum StoreError {
     /// The file that is imported could not be read to its end; nothing was changed.
     #[error("cannot read the member file: {0}; nothing was changed")]
     Read(std::io::Error),
+    /// A sealed row that does not open although its key does.
+    #[error(
+        "[FC-KEY-009] a face template in `{0}` is damaged; enrol its member again after `forecourt members remove --faces`"
+    )]
+    Damaged(PathBuf),
+    /// The device key is missing or the wrong one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A file that could not be read or written.
     #[error("{what} `{path}`: {source}")]
     File {
@@ -82,6 +93,14 @@ impl StoreError {
         let Self::Sqlite { source, .. } = self else { return false };
         let extended = source.sqlite_error().map(|error| error.extended_code);
         source.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+    }
+
+    /// A template that could not be sealed.
+    pub(super) fn from_seal(path: &Path, error: SealError) -> Self {
+        match error {
+            SealError::Store(source) => Self::from_sqlite(path, source),
+            SealError::Key(error) => Self::Key(error),
+        }
     }
 
     /// A file operation that failed.

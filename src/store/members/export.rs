@@ -4,10 +4,13 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
+use super::audit::Action;
 use super::entry::Field;
+use super::faces;
 use super::source::Format;
 use super::{Filter, MemberStore, StoreError, read, text};
 use crate::domain::member::Member;
+use crate::store::keys::KeyRing;
 
 /// Why a list was not written.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,38 @@ impl MemberStore {
         }
     }
 
+    /// Writes JSON Lines with the face templates, unsealed, and a record of it. Whoever has the file has the faces.
+    ///
+    /// # Errors
+    /// When a template cannot be opened with `ring`, or the file cannot be written.
+    pub fn export_with_faces(
+        &mut self,
+        filter: &Filter,
+        ring: &KeyRing,
+        mut sink: impl Write,
+    ) -> Result<u64, ExportError> {
+        let (mut written, mut templates) = (0, 0);
+        self.each(filter, |id, member| {
+            let faces = self.unsealed(ring, id, &member.member_ref)?;
+            templates += faces.len();
+            written += 1;
+            let mut object = object(&member);
+            if !faces.is_empty() {
+                object[Field::Faces.name()] = faces::written(&faces);
+            }
+            writeln!(sink, "{object}").map_err(ExportError::from)
+        })?;
+        sink.flush()?;
+        self.record(Action::TemplatesExported, "", &json!({ "members": written, "templates": templates }))?;
+        Ok(written)
+    }
+
     fn export_csv(&self, filter: &Filter, sink: impl Write) -> Result<u64, ExportError> {
         let (leases, windows) = read::needs_more_columns(&self.connection).map_err(|source| self.sqlite(source))?;
         let wanted = |field: &Field| match field {
             Field::NotAfter => leases,
             Field::Windows => windows,
+            Field::Faces => false,
             _ => true,
         };
         let columns: Vec<Field> = Field::ALL.into_iter().filter(wanted).collect();
@@ -82,6 +112,7 @@ fn cell(member: &Member, field: Field) -> String {
         Field::ExternalIds => text::pairs(&member.external_ids),
         Field::NotAfter => moment(&member.not_after),
         Field::Windows => text::windows_text(&member.windows),
+        Field::Faces => String::new(),
     }
 }
 

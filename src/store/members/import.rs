@@ -2,12 +2,15 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, TransactionBehavior};
+use serde_json::json;
 
+use super::audit::{self, Action};
 use super::entry::Entry;
 use super::merge::Run;
 use super::parse::{CsvLines, json_entry};
@@ -15,9 +18,11 @@ use super::report::{Fault, Outcome, Report};
 use super::source::{self, Format, Lines, Next, Progress};
 use super::{StoreError, read};
 use crate::domain::plate::grammar::Grammar;
+use crate::store::keys::{KeyError, KeyRing};
 
 /// Lines between two calls of the progress function and two looks at the limit.
 const STRIDE: u64 = 2_048;
+
 /// How a file is to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
@@ -37,6 +42,8 @@ pub struct ImportOptions {
     pub zone: TimeZone,
     /// Most members the list may hold.
     pub max_members: u32,
+    /// What face templates are sealed with, or why there is nothing; only asked for when a line has some.
+    pub keys: Result<Arc<KeyRing>, String>,
     /// The region's; a plate that it does not hold is remarked, not refused.
     pub grammar: Option<Grammar>,
 }
@@ -53,6 +60,7 @@ impl ImportOptions {
             now,
             zone: TimeZone::UTC,
             max_members: u32::MAX,
+            keys: Err(KeyError::NotNamed.to_string()),
             grammar: None,
         }
     }
@@ -61,7 +69,7 @@ impl ImportOptions {
 /// Imports what `reader` holds; `progress` hears how far it is.
 pub(super) fn import(
     connection: &mut Connection,
-    path: &Path,
+    (path, actor): (&Path, &str),
     reader: impl BufRead,
     options: &ImportOptions,
     progress: &mut dyn FnMut(Progress),
@@ -71,7 +79,7 @@ pub(super) fn import(
     let mut report = Report::default();
     let before = read::revision(&transaction).map_err(sqlite)?;
     let total = {
-        let mut run = Run::new(&transaction, options, before + 1, path).map_err(sqlite)?;
+        let mut run = Run::new(&transaction, options, before + 1, (path, actor)).map_err(sqlite)?;
         feed(Lines::new(reader), &mut run, &mut report, progress)?;
         run.finish(&mut report).map_err(sqlite)?
     };
@@ -86,17 +94,30 @@ pub(super) fn import(
     };
     (report.revision, report.total) = (before, total);
     if report.outcome == Outcome::Applied {
+        audit::append(&transaction, actor, Action::MembersImported, "", &told(&report, options)).map_err(sqlite)?;
         transaction.execute("update state set revision = revision + 1", []).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         report.revision = before + 1;
     } else {
         if report.outcome == Outcome::Refused {
-            (report.added, report.updated, report.removed) = (0, 0, 0);
+            (report.added, report.updated, report.removed, report.templates) = (0, 0, 0, 0);
         }
         transaction.rollback().map_err(sqlite)?;
         report.total = read::count(connection).map_err(sqlite)?;
     }
     Ok(report)
+}
+
+/// What the audit log keeps of an import.
+fn told(report: &Report, options: &ImportOptions) -> serde_json::Value {
+    json!({
+        "added": report.added,
+        "updated": report.updated,
+        "removed": report.removed,
+        "templates": report.templates,
+        "replaced": options.replace,
+        "skipped_lines": report.bad_lines,
+    })
 }
 
 /// All lines into the run; a file that is no member list ends it at once.

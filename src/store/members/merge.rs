@@ -7,11 +7,14 @@
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, Statement, Transaction};
+use serde_json::json;
 
+use super::audit::{self, Action};
 use super::entry::Entry;
 use super::import::ImportOptions;
 use super::report::{Fault, Report};
-use super::{StoreError, read, row};
+use super::templates::{self, NewTemplate, Origin};
+use super::{MemberId, StoreError, read, row, text};
 use crate::domain::member::{Consents, Member};
 
 /// What the act of listing a plate is taken to agree to; see `docs/decisions/0005-consent-by-listing.md`.
@@ -21,11 +24,17 @@ const DEFAULT_LIST: &str = "member";
 /// Plates that stand at several members, told one by one.
 const SHARED_TOLD: u32 = 100;
 
+/// What a member is of whom nothing was said.
+fn fresh() -> Member {
+    Member { list: DEFAULT_LIST.to_owned(), consents: LISTED, ..Member::default() }
+}
+
 /// The statements of one import.
 pub(super) struct Run<'a> {
     transaction: &'a Transaction<'a>,
     pub options: &'a ImportOptions,
     path: &'a Path,
+    actor: &'a str,
     revision: u64,
     limit: u64,
     find: Statement<'a>,
@@ -40,13 +49,14 @@ impl<'a> Run<'a> {
         transaction: &'a Transaction<'a>,
         options: &'a ImportOptions,
         revision: u64,
-        path: &'a Path,
+        (path, actor): (&'a Path, &'a str),
     ) -> rusqlite::Result<Self> {
         let stored = if options.replace { 0 } else { read::count(transaction)? };
         Ok(Self {
             transaction,
             options,
             path,
+            actor,
             revision,
             limit: u64::from(options.max_members).saturating_sub(stored),
             find: transaction
@@ -84,32 +94,43 @@ impl<'a> Run<'a> {
             }
             Ok(Some(entry)) => {
                 let path = self.path;
-                self.member(number, &entry, report).map_err(|source| StoreError::from_sqlite(path, source))
+                let member = self.member(number, &entry, report);
+                match member.map_err(|source| StoreError::from_sqlite(path, source))? {
+                    Some(id) => self.faces(id, &entry, report),
+                    None => Ok(()),
+                }
             }
         }
     }
 
-    fn member(&mut self, number: u64, entry: &Entry, report: &mut Report) -> rusqlite::Result<()> {
+    /// The member into the list; `None` when the line was refused or is a further one of its member.
+    fn member(&mut self, number: u64, entry: &Entry, report: &mut Report) -> rusqlite::Result<Option<MemberId>> {
         let found = self
             .find
             .query_row([&entry.member_ref], |found| {
                 Ok((found.get::<_, i64>(0)?, read::number(found, 1)?, row::member(found, 2)?))
             })
             .optional()?;
+        let further = found.as_ref().is_some_and(|(_, revision, _)| *revision == self.revision);
         let id = match found {
             None => {
+                let member = self.said(entry, fresh());
+                if self.refused(number, entry, &member, report)? {
+                    return Ok(None);
+                }
                 report.added += 1;
-                let fresh = Member { list: DEFAULT_LIST.to_owned(), consents: LISTED, ..Member::default() };
-                let member = self.said(entry, fresh);
                 row::write(&mut self.insert, &member, self.revision)?
             }
             Some((id, revision, stored)) if revision != self.revision => {
-                report.updated += 1;
+                let consents = stored.consents;
                 // A replaced list remembers nothing of the former one.
-                let fresh = Member { list: DEFAULT_LIST.to_owned(), consents: LISTED, ..Member::default() };
-                let base = if self.options.replace { fresh } else { stored };
-                let member = self.said(entry, base);
+                let member = self.said(entry, if self.options.replace { fresh() } else { stored });
+                if self.refused(number, entry, &member, report)? {
+                    return Ok(None);
+                }
+                report.updated += 1;
                 row::write(&mut self.update, &member, self.revision)?;
+                self.note_consents(&member, consents)?;
                 self.clear_plates.execute([id])?;
                 id
             }
@@ -117,7 +138,7 @@ impl<'a> Run<'a> {
                 let faults = if entry.bare() { Vec::new() } else { self.conflicts(entry, &stored) };
                 if !faults.is_empty() {
                     report.bad_line(number, faults);
-                    return Ok(());
+                    return Ok(None);
                 }
                 id
             }
@@ -134,7 +155,67 @@ impl<'a> Run<'a> {
             }
         }
         report.plates += entry.plates.len() as u64;
-        Ok(())
+        Ok((!further).then_some(id))
+    }
+
+    /// Are there templates in the line that cannot be stored? Asked before anything of the line is written.
+    fn refused(&self, number: u64, entry: &Entry, member: &Member, report: &mut Report) -> rusqlite::Result<bool> {
+        let faces = entry.faces.as_deref().unwrap_or_default();
+        let fault = match &self.options.keys {
+            _ if faces.is_empty() => None,
+            _ if !member.consents.face => {
+                Some(("the member has no consent `face`".to_owned(), "leave the templates out, or state the consent"))
+            }
+            Err(why) => Some((why.clone(), "name a device key, or leave the templates out")),
+            Ok(_) => self.other_size(faces)?.map(|wrong| (wrong, "give vectors of one size in a space")),
+        };
+        let refused = fault.is_some();
+        if let Some((wrong, way_out)) = fault {
+            report.bad_line(number, vec![Fault::new(Some("faces"), wrong, way_out)]);
+        }
+        Ok(refused)
+    }
+
+    fn other_size(&self, faces: &[NewTemplate]) -> rusqlite::Result<Option<String>> {
+        for (at, face) in faces.iter().enumerate() {
+            let (space, found) = (&face.space, face.vector.values().len());
+            let earlier =
+                faces[..at].iter().find(|other| other.space == *space).map(|other| other.vector.values().len());
+            let wanted = match earlier {
+                Some(wanted) => Some(wanted),
+                None => templates::numbers_of(self.transaction, space)?,
+            };
+            if let Some(wanted) = wanted.filter(|&wanted| wanted != found) {
+                return Ok(Some(format!("[{at}] has {found} numbers, the templates of `{space}` have {wanted}")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The templates of a line instead of those that the member has.
+    fn faces(&self, id: MemberId, entry: &Entry, report: &mut Report) -> Result<(), StoreError> {
+        let Some(faces) = &entry.faces else { return Ok(()) };
+        let put = match &self.options.keys {
+            Ok(ring) => {
+                let member = (id, entry.member_ref.as_str());
+                let what = (faces.as_slice(), Origin::Imported);
+                templates::put(self.transaction, ring, member, self.revision, what, true)
+            }
+            // Only an empty list comes here: it takes the templates away.
+            Err(_) => templates::clear(self.transaction, id).map(drop).map_err(Into::into),
+        };
+        report.templates += faces.len() as u64;
+        put.map_err(|error| StoreError::from_seal(self.path, error))
+    }
+
+    /// A record when the consents are others than before.
+    fn note_consents(&self, member: &Member, before: Consents) -> rusqlite::Result<()> {
+        if member.consents == before {
+            return Ok(());
+        }
+        let names = |consents: &Consents| text::consent_names(consents);
+        let detail = json!({ "before": names(&before), "now": names(&member.consents) });
+        audit::append_of(self.transaction, self.actor, Action::ConsentsChanged, &member.member_ref, &detail)
     }
 
     /// `base` with everything that the entry says.
@@ -174,6 +255,7 @@ impl<'a> Run<'a> {
         compare("windows", here.windows == stored.windows);
         compare("consents", here.consents == stored.consents);
         compare("external_ids", here.external_ids == stored.external_ids);
+        compare("faces", entry.faces.as_ref().is_none_or(Vec::is_empty));
         let way_out = "say the same in every line of a member, or only member_ref and plate in the further ones";
         let fault = |name| Fault::new(Some(name), "differs from an earlier line of this member", way_out);
         names.into_iter().map(fault).collect()
@@ -189,12 +271,21 @@ impl<'a> Run<'a> {
             report.unreadable(report.lines, Fault::new(None, "the file lists nobody", way_out));
         }
         if self.options.replace {
-            report.removed =
-                self.transaction.execute("delete from member where revision <> ?1", [self.revision.cast_signed()])?
-                    as u64;
+            report.removed = self.remove_others()?;
         }
         self.shared_plates(report)?;
         read::count(self.transaction)
+    }
+
+    /// Members whom the file does not name leave the list, each with a record.
+    fn remove_others(&self) -> rusqlite::Result<u64> {
+        let revision = self.revision.cast_signed();
+        let mut others = self.transaction.prepare("select member_ref from member where revision <> ?1 order by id")?;
+        let names: Vec<String> = others.query_map([revision], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for name in &names {
+            audit::append_of(self.transaction, self.actor, Action::MemberRemoved, name, &json!({ "by": "import" }))?;
+        }
+        self.transaction.execute("delete from member where revision <> ?1", [revision]).map(|removed| removed as u64)
     }
 
     /// Plates that stand at several members of the new list.

@@ -5,30 +5,43 @@
 //! service that reads the list again when [`MemberStore::changed`] says so. Whether a member may be matched at a
 //! moment is decided by `domain::member`, not here.
 
+mod audit;
 mod entry;
 mod error;
 mod export;
+mod faces;
+mod gallery;
 mod import;
 mod merge;
 mod open;
 mod parse;
+mod purge;
 mod read;
+mod remove;
 mod report;
+mod rewrap;
 mod row;
+mod site;
 mod source;
+mod templates;
 mod text;
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use self::audit::{Action, Fault as AuditFault, Record, Verified};
 pub use self::error::StoreError;
 pub use self::export::{ExportError, object};
+pub use self::gallery::FaceReport;
 pub use self::import::ImportOptions;
 pub use self::read::{Counts, Filter};
 pub use self::report::{Finding, Outcome, Problem, Report};
+pub use self::rewrap::Rewrapped;
+pub use self::site::{Calibration, Signage};
 pub use self::source::{Format, Progress};
+pub use self::templates::{EnrolError, MOST_TEMPLATES, NewTemplate, SpaceCount};
 use crate::domain::member::Member;
 
 /// Name of the file in `storage.folder`.
@@ -45,6 +58,8 @@ pub struct MemberStore {
     path: PathBuf,
     /// Opened on a full disk, so that no other process can use the file.
     alone: bool,
+    /// Who changes the list, for the audit log.
+    actor: String,
 }
 
 /// What a reader last saw of the list; see [`MemberStore::changed`].
@@ -59,7 +74,7 @@ impl MemberStore {
     /// Opens the list in a file, makes it when there is none.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (connection, alone) = open::open(path)?;
-        Ok(Self { connection, path: path.to_path_buf(), alone })
+        Ok(Self { connection, path: path.to_path_buf(), alone, actor: user() })
     }
 
     /// Opens a list that must be there.
@@ -73,7 +88,7 @@ impl MemberStore {
         let sqlite = |source| StoreError::from_sqlite(&path, source);
         let mut connection = Connection::open_in_memory().map_err(sqlite)?;
         open::prepare(&mut connection, &path)?;
-        Ok(Self { connection, path, alone: false })
+        Ok(Self { connection, path, alone: false, actor: user() })
     }
 
     /// Lets other processes use a list that was opened on a full disk, as soon as there is room. Does nothing otherwise.
@@ -86,6 +101,12 @@ impl MemberStore {
         Ok(())
     }
 
+    /// Changes are made in this name, such as `platform`, instead of that of the user who runs the program.
+    #[must_use]
+    pub fn acting_as(self, actor: &str) -> Self {
+        Self { actor: actor.to_owned(), ..self }
+    }
+
     /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.
     pub fn import(
         &mut self,
@@ -93,7 +114,7 @@ impl MemberStore {
         options: &ImportOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Report, StoreError> {
-        let report = import::import(&mut self.connection, &self.path, reader, options, progress)?;
+        let report = import::import(&mut self.connection, (&self.path, &self.actor), reader, options, progress)?;
         if report.outcome == Outcome::Applied {
             self.empty_log();
         }
@@ -159,39 +180,6 @@ impl MemberStore {
         read::counts(&self.connection).map_err(|source| self.sqlite(source))
     }
 
-    /// Removes members, all or none: when one is not in the list, `Err` holds the missing names and nothing changed.
-    pub fn remove(&mut self, member_refs: &[String]) -> Result<Result<u64, Vec<String>>, StoreError> {
-        let sqlite = |source| StoreError::from_sqlite(&self.path, source);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-        let mut missing = Vec::new();
-        let mut names: Vec<&String> = member_refs.iter().collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in &names {
-            if transaction.execute("delete from member where member_ref = ?1", [name]).map_err(sqlite)? == 0 {
-                missing.push((*name).clone());
-            }
-        }
-        if !missing.is_empty() {
-            return Ok(Err(missing));
-        }
-        transaction.execute("update state set revision = revision + 1", []).map_err(sqlite)?;
-        transaction.commit().map_err(sqlite)?;
-        self.empty_log();
-        Ok(Ok(names.len() as u64))
-    }
-
-    /// Removes everybody; returns how many.
-    pub fn remove_all(&mut self) -> Result<u64, StoreError> {
-        let sqlite = |source| StoreError::from_sqlite(&self.path, source);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-        let removed = transaction.execute("delete from member", []).map_err(sqlite)?;
-        transaction.execute("update state set revision = revision + 1", []).map_err(sqlite)?;
-        transaction.commit().map_err(sqlite)?;
-        self.empty_log();
-        Ok(removed as u64)
-    }
-
     /// Has another process changed the list since `seen`? Costs microseconds; updates `seen`.
     pub fn changed(&self, seen: &mut Seen) -> Result<bool, StoreError> {
         let sqlite = |source| self.sqlite(source);
@@ -215,20 +203,23 @@ impl MemberStore {
         if said == "ok" { Ok(()) } else { Err(StoreError::Corrupt(self.path.clone())) }
     }
 
-    /// Moves the write-ahead log into the file and truncates it, so that what was removed is nowhere. A reader may
-    /// delay it; the next change or the last close makes it good.
-    fn empty_log(&self) {
-        let done = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0));
-        match done {
-            Ok(0) => {}
-            Ok(_) => tracing::info!("The log of the member list is still being read; it is emptied later."),
-            Err(error) => tracing::warn!(%error, "The log of the member list could not be emptied."),
-        }
-    }
-
     fn sqlite(&self, source: rusqlite::Error) -> StoreError {
         StoreError::from_sqlite(&self.path, source)
     }
+}
+
+/// A transaction that nobody can come between.
+fn begin<'a>(connection: &'a mut Connection, path: &Path) -> Result<Transaction<'a>, StoreError> {
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    begun.map_err(|source| StoreError::from_sqlite(path, source))
+}
+
+/// Who runs the program: the person behind `sudo`, else the user.
+fn user() -> String {
+    let uid = nix::unistd::getuid();
+    let behind = std::env::var("SUDO_USER").ok().filter(|name| uid.is_root() && !name.is_empty());
+    let name = behind.or_else(|| nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name));
+    format!("user:{}", name.unwrap_or_else(|| uid.to_string()))
 }
 
 /// Why an iteration ended early.
@@ -254,5 +245,7 @@ pub fn read_file(path: &Path, options: &ImportOptions) -> Result<(Vec<Member>, R
     Ok((members, report))
 }
 
+#[cfg(test)]
+mod face_tests;
 #[cfg(test)]
 mod tests;

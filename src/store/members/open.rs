@@ -4,20 +4,21 @@
 //! what was removed; the write-ahead log is emptied after every change, so that nothing lingers there.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
+use crate::store::keys::belong_to_owner_of;
 
 /// `FCMB`, in the header of the file.
 const APPLICATION_ID: u32 = 0x4643_4d42;
-/// Number of the schema in `schema.sql`.
-const SCHEMA: u32 = 1;
-/// Steps from schema n to n + 1, the first from 1 to 2.
-const UPGRADES: [&str; SCHEMA as usize - 1] = [];
+/// Newest schema.
+const SCHEMA: u32 = 2;
+/// Steps from schema n to n + 1; a fresh database takes them all. Frozen once released.
+const STEPS: [&str; SCHEMA as usize] = [include_str!("schema.sql"), include_str!("upgrades/0002.sql")];
 /// Older ones have the WAL-reset fault.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a command waits for another one that changes the list.
@@ -90,21 +91,17 @@ fn pragmas(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", 1 << 20)
 }
 
-/// Makes the schema, or applies the missing steps; each step is one transaction.
+/// Applies the missing steps; each step is one transaction.
 fn bring_up(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let sqlite = |source| StoreError::from_sqlite(path, source);
     loop {
         // Taken before the look, so that two programs that start at once do not both build.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
-        let (step, next) = match version {
-            0 => (include_str!("schema.sql"), SCHEMA),
-            SCHEMA => return Ok(()),
-            older => (UPGRADES[older as usize - 1], older + 1),
-        };
+        let Some(step) = STEPS.get(version as usize) else { return Ok(()) };
         transaction.execute_batch(step).map_err(sqlite)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
-        transaction.pragma_update(None, "user_version", next).map_err(sqlite)?;
+        transaction.pragma_update(None, "user_version", version + 1).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
     }
 }
@@ -115,15 +112,13 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let (owner, group) = fs::metadata(folder).map(|meta| (meta.uid(), meta.gid()))?;
-    if nix::unistd::geteuid().is_root() && owner != 0 {
-        std::os::unix::fs::fchown(&file, Some(owner), Some(group))?;
-    }
-    Ok(())
+    belong_to_owner_of(folder, &file)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn words(error: StoreError) -> String {
@@ -145,7 +140,38 @@ mod tests {
         let path = folder.path().join("members.db");
         open(&path).unwrap().0.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
         let said = words(open(&path).unwrap_err());
-        assert!(said.contains("schema 2, this program knows 1") && said.contains("install a newer version"), "{said}");
+        assert!(
+            said.contains(&format!("schema {}, this program knows {SCHEMA}", SCHEMA + 1))
+                && said.contains("install a newer version"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_list_of_the_first_schema_is_brought_up_and_keeps_its_members() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("members.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(STEPS[0]).unwrap();
+        old.execute_batch(
+            "pragma user_version = 1; update state set revision = 7; \
+             insert into member (id, member_ref, list, consent_plate, consent_face, consent_dwell, consent_expression, revision) \
+             values (3, 'm3', 'vip', 1, 1, 0, 0, 7); insert into plate values (3, 0, '皖A12345');",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        drop(old);
+        let store = crate::store::members::MemberStore::open(&path).unwrap();
+        let counts = store.counts().unwrap();
+        assert_eq!((counts.members, counts.plates, counts.revision), (1, 1, 7));
+        assert_eq!(store.get("m3").unwrap().unwrap().list, "vip");
+        let shape = |connection: &Connection| -> Vec<(String, String)> {
+            let sql = "select name, coalesce(sql, '') from sqlite_schema order by name";
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let fresh = open(&folder.path().join("fresh.db")).unwrap();
+        assert_eq!(shape(&open(&path).unwrap()), shape(&fresh));
     }
 
     #[test]

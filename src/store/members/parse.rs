@@ -31,6 +31,10 @@ impl CsvLines {
                     let wrong = format!("the column `{}` stands twice", field.name());
                     faults.push(Fault::new(Some(field.name()), wrong, "keep one of them"));
                 }
+                Ok(Field::Faces) => {
+                    let way_out = "leave it out, or import JSON Lines";
+                    faults.push(Fault::new(Some("faces"), "templates cannot stand in CSV", way_out));
+                }
                 Ok(field) => columns.push(field),
                 Err(fault) => faults.push(fault),
             }
@@ -145,6 +149,7 @@ pub(super) fn json_entry(line: &str, zone: &TimeZone) -> Result<Option<Entry>, V
 fn value(field: Field, json: &Json) -> Result<Value<'_>, Fault> {
     match json {
         Json::Null => Ok(Value::Text("")),
+        json if field == Field::Faces => Ok(Value::Json(json)),
         Json::Array(items) => {
             items.iter().map(|item| json_text(field, item)).collect::<Result<_, _>>().map(Value::List)
         }

@@ -38,8 +38,13 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
+/// What a query counts.
+pub(super) fn number_of(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    connection.query_row(sql, [], |row| number(row, 0))
+}
+
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("select count(*) from member", [], |row| number(row, 0))
+    number_of(connection, "select count(*) from member")
 }
 
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
@@ -73,6 +78,14 @@ pub(super) fn get(connection: &Connection, member_ref: &str) -> rusqlite::Result
     connection
         .prepare_cached(&format!("select {} from member m where m.member_ref = ?1", row::COLUMNS))?
         .query_row([member_ref], |found| row::member(found, 0))
+        .optional()
+}
+
+/// The member of that name, with its number.
+pub(super) fn get_with_id(connection: &Connection, member_ref: &str) -> rusqlite::Result<Option<(i64, Member)>> {
+    connection
+        .prepare_cached(&format!("select m.id, {} from member m where m.member_ref = ?1", row::COLUMNS))?
+        .query_row([member_ref], |found| Ok((found.get(0)?, row::member(found, 1)?)))
         .optional()
 }
 

@@ -72,6 +72,8 @@ pub struct Report {
     pub removed: u64,
     /// Plates that were read from good lines.
     pub plates: u64,
+    /// Face templates that were read from good lines.
+    pub templates: u64,
     /// Members in the list afterwards.
     pub total: u64,
     /// Lines with something wrong; also those not kept in `problems`.

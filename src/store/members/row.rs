@@ -48,7 +48,8 @@ pub(super) fn member(row: &Row<'_>, first: usize) -> rusqlite::Result<Member> {
     })
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+/// A moment that may be absent.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| text.parse().map_err(|error: jiff::Error| unreadable(column, error.to_string()))).transpose()
 }

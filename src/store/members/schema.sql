@@ -1,8 +1,8 @@
 -- The member list of one box, `members.db`, schema 1.
 --
--- A fresh database is made from this file; every later schema adds a numbered step to `open.rs` and changes this file
--- to what the step leads to. `PRAGMA user_version` holds the number of the schema, `PRAGMA application_id` says that
--- the file is ours.
+-- A fresh database is made from this file and then, like an old one, from the numbered steps in `upgrades/`; none of
+-- them is changed once it was released. `PRAGMA user_version` holds the number of the schema, `PRAGMA application_id`
+-- says that the file is ours.
 
 -- One row: how often the list has changed. A running service compares it to know when to read the list again.
 create table state (

@@ -6,8 +6,8 @@ use std::io::{BufRead, Read};
 
 use super::report::Fault;
 
-/// Longest line, in bytes; a member with a hundred plates needs two thousand.
-const MAX_LINE: u64 = 64 * 1024;
+/// Longest line, in bytes; a member with a hundred plates needs two thousand, 32 face templates of 512 numbers 90,000.
+const MAX_LINE: u64 = 256 * 1024;
 
 /// How members are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
