@@ -96,9 +96,8 @@ impl Box1 {
     /// Every byte of the folder.
     fn holds(&self, needle: &[u8]) -> Option<String> {
         let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        let holding = |path: &std::path::PathBuf| {
-            std::fs::read(path).unwrap().windows(needle.len()).any(|window| window == needle)
-        };
+        let holding =
+            |path: &PathBuf| std::fs::read(path).unwrap().windows(needle.len()).any(|window| window == needle);
         files.filter(holding).map(|path| path.display().to_string()).next()
     }
 

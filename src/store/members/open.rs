@@ -171,7 +171,7 @@ mod tests {
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
         };
         let fresh = open(&folder.path().join("fresh.db")).unwrap();
-        assert_eq!(shape(&open(&path).unwrap()), shape(&fresh));
+        assert_eq!(shape(&open(&path).unwrap().0), shape(&fresh.0));
     }
 
     #[test]
