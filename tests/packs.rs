@@ -190,15 +190,15 @@ fn models_of_other_tasks_stay_in_the_manifest_and_their_files_are_verified() {
     use forecourt::inference::pack::{self, PackFolders};
     let folder = pack();
     let path = folder.path().join("pack.toml");
-    let face = format!(
-        "[[model]]\ntask = \"face-detect\"\nfile = \"f.onnx\"\nsha256 = \"{}\"\nshape = [1, 2]\n",
+    let other = format!(
+        "[[model]]\ntask = \"vehicle-make\"\nfile = \"f.onnx\"\nsha256 = \"{}\"\nshape = [1, 2]\n",
         "0".repeat(64)
     );
-    let text = std::fs::read_to_string(&path).unwrap() + &face;
+    let text = std::fs::read_to_string(&path).unwrap() + &other;
     std::fs::write(&path, text).unwrap();
     let name = folder.path().display().to_string();
     let opened = pack::open(&name, &PackFolders::only(vec![]), Path::new("/")).unwrap();
-    assert_eq!(opened.manifest.others[0].task, "face-detect");
+    assert_eq!(opened.manifest.others[0].task, "vehicle-make");
     let faults: Vec<bool> = opened.files().map(|file| file.read().is_err()).collect();
     assert_eq!(faults, [false, false, true]);
     assert!(load(folder.path()).is_ok());

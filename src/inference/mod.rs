@@ -10,6 +10,8 @@ mod colour;
 mod crops;
 mod decode;
 mod detector;
+mod face;
+mod golden_faces;
 mod network;
 pub mod pack;
 mod picture;
@@ -20,4 +22,5 @@ pub mod still;
 
 pub use bench::Solo;
 pub use crops::{CropReader, CropReading, Place};
+pub use face::{FaceReader, How, Portrait, Space, Wanted};
 pub use plates::PlateReader;

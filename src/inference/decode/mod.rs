@@ -2,10 +2,12 @@
 
 mod boxes;
 mod classes;
+mod faces;
 mod text;
 
 pub(crate) use boxes::{BoxDecoder, Candidate};
 pub(crate) use classes::distribution;
+pub(crate) use faces::{FaceBox, FaceDecoder};
 pub(crate) use text::TextDecoder;
 
 /// One output of a network.

@@ -1,10 +1,10 @@
 //! Which pack serves which task: the first in the list that has a model for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::manifest::{ManifestError, Model};
 use super::{Pack, PackFolders, Task};
-use crate::config::Plates;
+use crate::config::{Faces, Plates};
 
 /// Opened packs in the order in which they are asked.
 #[derive(Clone, Debug)]
@@ -34,8 +34,9 @@ impl Chosen {
     /// Words for a task that none of them serves.
     pub(crate) fn lacks(&self, task: Task) -> String {
         let names: Vec<&str> = self.0.iter().map(|pack| pack.manifest.name.as_str()).collect();
+        let key = if task.is_face() { "faces.packs" } else { "plates.packs" };
         let (names, task) = (names.join("`, `"), task.word());
-        format!("no model for `{task}` in `{names}`; name a pack that has one in `plates.packs` or with --pack")
+        format!("no model for `{task}` in `{names}`; name a pack that has one in `{key}` or with --pack")
     }
 }
 
@@ -44,20 +45,35 @@ impl Chosen {
 /// Those of the settings stay only when the given ones lack a model for a `needed` task. Folders that were given are
 /// relative to the working folder and become absolute; `base` is the folder of the settings file.
 pub fn prefer(plates: &mut Plates, given: &[String], base: &Path, needed: &[Task]) -> Result<(), ManifestError> {
+    put_first(&mut plates.packs, &plates.pack_folders, given, base, needed)
+}
+
+/// The same for faces.
+pub fn prefer_faces(faces: &mut Faces, given: &[String], base: &Path, needed: &[Task]) -> Result<(), ManifestError> {
+    put_first(&mut faces.packs, &faces.pack_folders, given, base, needed)
+}
+
+fn put_first(
+    packs: &mut Vec<String>,
+    folders: &[PathBuf],
+    given: &[String],
+    base: &Path,
+    needed: &[Task],
+) -> Result<(), ManifestError> {
     if given.is_empty() {
         return Ok(());
     }
-    let folders = PackFolders::new(&plates.pack_folders, base);
+    let folders = PackFolders::new(folders, base);
     let here = std::env::current_dir().unwrap_or_default();
-    let packs: Vec<Pack> = given.iter().map(|name| super::open(name, &folders, &here)).collect::<Result<_, _>>()?;
-    let chosen = Chosen(packs);
+    let opened: Vec<Pack> = given.iter().map(|name| super::open(name, &folders, &here)).collect::<Result<_, _>>()?;
+    let chosen = Chosen(opened);
     let complete = needed.iter().all(|&task| chosen.model(task).is_some());
     let named = |name: &String| !name.contains('/') && super::open(name, &folders, Path::new("")).is_ok();
     let absolute = |name: &String| if named(name) { name.clone() } else { here.join(name).display().to_string() };
     let mut names: Vec<String> = given.iter().map(absolute).collect();
     if !complete {
-        names.append(&mut plates.packs);
+        names.append(packs);
     }
-    plates.packs = names;
+    *packs = names;
     Ok(())
 }

@@ -31,7 +31,7 @@ macro_rules! shipped {
 }
 
 /// Manifests of public models, without weights; `models/catalog.toml` says where the files are.
-pub const SHIPPED: [Shipped; 7] = [
+pub const SHIPPED: [Shipped; 11] = [
     shipped!("plate-detect-y5fu" in "plate-detect-y5fu"),
     shipped!("plate-detect-y5fu-640" in "plate-detect-y5fu"),
     shipped!("plate-detect-yolov9t" in "plate-detect-yolov9t"),
@@ -39,6 +39,10 @@ pub const SHIPPED: [Shipped; 7] = [
     shipped!("plate-ocr-cn-lprnet-sirius" in "plate-ocr-cn-lprnet-sirius"),
     shipped!("plate-ocr-latin-cct-xs-v2" in "plate-ocr-latin-cct-xs-v2"),
     shipped!("plate-colour" in "plate-colour"),
+    shipped!("face-detect-yunet" in "face-detect-yunet"),
+    shipped!("face-embed-retail0095" in "face-embed-retail0095"),
+    shipped!("face-embed-mobileface-v2" in "face-embed-mobileface-v2"),
+    shipped!("face-expression-ferplus" in "face-expression-ferplus"),
 ];
 
 /// Folders in which packs are looked up by name, in order.

@@ -29,6 +29,10 @@ pub struct Input {
     /// How a picture of another shape is made to fit.
     #[serde(default)]
     pub fit: Fit,
+    /// The network takes any size: width and height bound the picture, and the input is only as large as it needs, in
+    /// steps of so many pixels.
+    #[serde(default)]
+    pub multiple: Option<usize>,
     /// Value 0..255 of the border of a letterbox.
     #[serde(default)]
     pub pad: f32,
@@ -58,6 +62,8 @@ pub enum ColourOrder {
     Bgr,
     /// One channel: 0.299 red + 0.587 green + 0.114 blue.
     Gray,
+    /// That grey value three times.
+    Gray3,
 }
 
 impl ColourOrder {
@@ -114,6 +120,8 @@ impl PerChannel {
 pub enum Fit {
     /// Scaled as a whole and centred on a border.
     Letterbox,
+    /// Scaled as a whole into the upper left corner, border to the right and below.
+    Corner,
     /// Scaled to the input's width and height, whatever its shape.
     #[default]
     Stretch,

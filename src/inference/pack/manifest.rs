@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::calibration::CalibrationSpec;
+use super::faces::{self, Align, Likeness};
 use super::input::{Fit, Input};
 use super::spec::{ADAPTORS, CropSpec, DoubleRow, Head, Output, Task, Thresholds};
 use crate::domain::plate::calibration::Calibration;
@@ -25,13 +26,13 @@ pub struct Manifest {
     pub source: String,
     /// Region whose plates it reads, as in `plates.region`; empty: any.
     pub region: String,
-    /// The models for plates.
+    /// The models for plates and faces.
     pub models: Vec<Model>,
     /// Models of tasks that are served elsewhere, or not yet.
     pub others: Vec<OtherModel>,
 }
 
-/// One model for plates.
+/// One model for plates or faces.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -66,6 +67,12 @@ pub struct Model {
     /// Thresholds of the known-plate test for this reader; absent: the program's own, which are cautious.
     #[serde(default)]
     pub calibration: Option<CalibrationSpec>,
+    /// How a face is cut out of the frame for it.
+    #[serde(default)]
+    pub align: Option<Align>,
+    /// How alike faces look to an embedding.
+    #[serde(default)]
+    pub likeness: Option<Likeness>,
     /// What `models verify` expects of sample pictures.
     #[serde(default)]
     pub golden: Vec<Golden>,
@@ -89,6 +96,18 @@ pub struct Golden {
     /// The crop holds two lines.
     #[serde(default)]
     pub double_row: bool,
+    /// First numbers of the unit vector that an embedding gives, as many as are stated, each within 0.01.
+    #[serde(default)]
+    pub vector: Option<Vec<f32>>,
+    /// Another picture of the same person: an aligned crop whose cosine reaches `likeness.cosine`.
+    #[serde(default)]
+    pub like: Option<String>,
+    /// A picture of another person: an aligned crop whose cosine stays below it.
+    #[serde(default)]
+    pub unlike: Option<String>,
+    /// The most probable class of expression, in the pack's words.
+    #[serde(default)]
+    pub expression: Option<String>,
 }
 
 /// A model of a task that this module does not serve.
@@ -231,6 +250,7 @@ impl Model {
         if let Some(rows) = self.double_row {
             check_lines(rows.top).and(check_lines(rows.bottom))?;
         }
+        faces::check(self.task, &self.output, self.align.as_ref(), self.likeness.as_ref())?;
         let Thresholds { score, nms_iou } = self.thresholds;
         if !(0.0..=1.0).contains(&score) || !(0.0..=1.0).contains(&nms_iou) {
             return Err("`thresholds` must lie in 0..1".to_owned());
@@ -255,8 +275,13 @@ impl Model {
         if (0..3).any(|channel| !std.of(channel).is_normal()) {
             return Err("`input.std` must not be 0".to_owned());
         }
-        if self.task != Task::PlateDetect && self.input.fit == Fit::Letterbox {
-            return Err(format!("`{}` takes a rectified plate: `input.fit` must be \"stretch\"", self.task.word()));
+        if !self.task.finds() && self.input.fit != Fit::Stretch {
+            return Err(format!("`{}` takes a ready crop: `input.fit` must be \"stretch\"", self.task.word()));
+        }
+        let Some(multiple) = self.input.multiple else { return Ok(()) };
+        let divides = |side: &usize| multiple > 0 && side.is_multiple_of(multiple);
+        if self.input.fit != Fit::Corner || !divides(width) || !divides(height) {
+            return Err("`input.multiple` goes with `fit = \"corner\"` and divides width and height".to_owned());
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod calibration;
 mod choose;
 mod confusions;
+mod faces;
 mod find;
 mod input;
 mod manifest;
@@ -17,8 +18,9 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use calibration::CalibrationSpec;
-pub use choose::{Chosen, prefer};
+pub use choose::{Chosen, prefer, prefer_faces};
 pub(crate) use confusions::read as read_confusions;
+pub use faces::{Align, Likeness, LookWord, YunetScore};
 pub use find::{PackFolders, SHIPPED, packs_in};
 pub use input::{ColourOrder, Dtype, Fit, Input, Layout, PerChannel, Resize};
 pub use manifest::{Golden, Manifest, ManifestError, Model, OtherModel};
@@ -42,9 +44,9 @@ impl Pack {
 
     /// Every file named in the manifest with its hash, models of other tasks included.
     pub fn files(&self) -> impl Iterator<Item = ModelFile<'_>> {
-        let plates = self.manifest.models.iter().map(|model| (model.file.as_str(), model.sha256.as_str()));
+        let served = self.manifest.models.iter().map(|model| (model.file.as_str(), model.sha256.as_str()));
         let others = self.manifest.others.iter().map(|model| (model.file.as_str(), model.sha256.as_str()));
-        plates.chain(others).map(|(file, sha256)| self.file(file, sha256))
+        served.chain(others).map(|(file, sha256)| self.file(file, sha256))
     }
 
     /// A path of the pack's own, refused when it leaves the folder.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::faces::{LookWord, YunetScore, strides};
+
 /// What a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -12,21 +14,44 @@ pub enum Task {
     PlateOcr,
     /// Tells the colour of a rectified plate.
     PlateColour,
+    /// Finds faces in a frame.
+    FaceDetect,
+    /// Turns an aligned face into a vector.
+    FaceEmbed,
+    /// Tells the expression of a face.
+    FaceExpression,
 }
 
 impl Task {
+    /// All.
+    pub const ALL: [Self; 6] =
+        [Self::PlateDetect, Self::PlateOcr, Self::PlateColour, Self::FaceDetect, Self::FaceEmbed, Self::FaceExpression];
+
+    /// Is it about faces, and not about plates?
+    pub fn is_face(self) -> bool {
+        matches!(self, Self::FaceDetect | Self::FaceEmbed | Self::FaceExpression)
+    }
+
+    /// Does it look at whole frames?
+    pub fn finds(self) -> bool {
+        matches!(self, Self::PlateDetect | Self::FaceDetect)
+    }
+
     /// The word in a manifest.
     pub fn word(self) -> &'static str {
         match self {
             Self::PlateDetect => "plate-detect",
             Self::PlateOcr => "plate-ocr",
             Self::PlateColour => "plate-colour",
+            Self::FaceDetect => "face-detect",
+            Self::FaceEmbed => "face-embed",
+            Self::FaceExpression => "face-expression",
         }
     }
 
     /// From the word; `None` for tasks that this module does not serve.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::PlateDetect, Self::PlateOcr, Self::PlateColour].into_iter().find(|task| task.word() == word)
+        Self::ALL.into_iter().find(|task| task.word() == word)
     }
 }
 
@@ -113,6 +138,76 @@ pub enum Output {
         /// What the numbers are.
         activation: Activation,
     },
+    /// `face-detect`: `cls_S`, `obj_S`, `bbox_S`, `kps_S` for each stride S; centres at whole steps.
+    Yunet {
+        /// How the two scores become one.
+        #[serde(default)]
+        score: YunetScore,
+        /// Pixels between two places.
+        #[serde(default = "strides")]
+        strides: Vec<usize>,
+    },
+    /// `face-detect`: scores, distances to the four sides and to the five points for each stride, in strides.
+    Scrfd {
+        /// Names in the graph, `[places × anchors, 1]` each, 0..1.
+        scores: Vec<String>,
+        /// Names in the graph, 4 numbers a place: left, top, right, bottom.
+        boxes: Vec<String>,
+        /// Names in the graph, 10 numbers a place.
+        points: Vec<String>,
+        /// Pixels between two places.
+        #[serde(default = "strides")]
+        strides: Vec<usize>,
+        /// Boxes at each place.
+        #[serde(default = "two")]
+        anchors: usize,
+    },
+    /// `face-detect`: offsets to prior boxes, `[1, N, 4]`, `[1, N, 2]` (no face, face) and `[1, N, 10]`.
+    Retinaface {
+        /// Name in the graph.
+        boxes: String,
+        /// Name in the graph; probabilities.
+        scores: String,
+        /// Name in the graph.
+        points: String,
+        /// Pixels between two places.
+        #[serde(default = "strides")]
+        strides: Vec<usize>,
+        /// Sides of the priors at each stride, in pixels.
+        #[serde(default = "prior_sizes")]
+        sizes: Vec<Vec<f32>>,
+        /// What offsets of centre and size are multiplied with.
+        #[serde(default = "prior_variance")]
+        variance: [f32; 2],
+    },
+    /// `face-detect`: rows of `x1 y1 x2 y2 score`, five points x y, in pixels of the input; `[1, N, 15]`.
+    FaceRows {
+        /// Name in the graph.
+        name: String,
+    },
+    /// `face-embed`: one vector; brought to unit length by us.
+    Embedding {
+        /// Name in the graph.
+        name: String,
+        /// Name of the space; vectors of two spaces are never compared.
+        space: String,
+        /// Smallest distance between the eyes in the frame, in pixels, from which its vectors can be trusted.
+        min_eyes_px: f32,
+        /// The vector is the mean of the face and its mirror image; costs a second run.
+        #[serde(default)]
+        mirror: bool,
+    },
+    /// `face-expression`: one distribution; `[1, classes]`.
+    Expression {
+        /// Name in the graph.
+        name: String,
+        /// The classes in order, in the pack's words.
+        classes: Vec<String>,
+        /// What each class counts as.
+        looks: Vec<LookWord>,
+        /// What the numbers are.
+        activation: Activation,
+    },
 }
 
 impl Output {
@@ -125,10 +220,16 @@ impl Output {
             Self::Ctc { .. } => "ctc",
             Self::Slots { .. } => "slots",
             Self::Classes { .. } => "classes",
+            Self::Yunet { .. } => "yunet",
+            Self::Scrfd { .. } => "scrfd",
+            Self::Retinaface { .. } => "retinaface",
+            Self::FaceRows { .. } => "face-rows",
+            Self::Embedding { .. } => "embedding",
+            Self::Expression { .. } => "expression",
         }
     }
 
-    /// Name of the output in the graph.
+    /// Name of the output in the graph; of the first, when there are several.
     pub fn name(&self) -> &str {
         match self {
             Self::Yolov5Corners { name, .. }
@@ -136,7 +237,13 @@ impl Output {
             | Self::YoloEnd2end { name, .. }
             | Self::Ctc { name, .. }
             | Self::Slots { name, .. }
-            | Self::Classes { name, .. } => name,
+            | Self::Classes { name, .. }
+            | Self::FaceRows { name }
+            | Self::Embedding { name, .. }
+            | Self::Expression { name, .. } => name,
+            Self::Yunet { .. } => "cls_8",
+            Self::Scrfd { scores, .. } => scores.first().map_or("", String::as_str),
+            Self::Retinaface { boxes, .. } => boxes,
         }
     }
 
@@ -146,12 +253,42 @@ impl Output {
             Self::Yolov5Corners { .. } | Self::Yolov8 { .. } | Self::YoloEnd2end { .. } => task == Task::PlateDetect,
             Self::Ctc { .. } | Self::Slots { .. } => task == Task::PlateOcr,
             Self::Classes { .. } => task == Task::PlateColour,
+            Self::Yunet { .. } | Self::Scrfd { .. } | Self::Retinaface { .. } | Self::FaceRows { .. } => {
+                task == Task::FaceDetect
+            }
+            Self::Embedding { .. } => task == Task::FaceEmbed,
+            Self::Expression { .. } => task == Task::FaceExpression,
         }
     }
 }
 
 /// The adaptors that exist, for the words of a refusal.
-pub const ADAPTORS: [&str; 6] = ["yolov5-corners", "yolov8", "yolo-end2end", "ctc", "slots", "classes"];
+pub const ADAPTORS: [&str; 12] = [
+    "yolov5-corners",
+    "yolov8",
+    "yolo-end2end",
+    "ctc",
+    "slots",
+    "classes",
+    "yunet",
+    "scrfd",
+    "retinaface",
+    "face-rows",
+    "embedding",
+    "expression",
+];
+
+fn two() -> usize {
+    2
+}
+
+fn prior_sizes() -> Vec<Vec<f32>> {
+    vec![vec![16.0, 32.0], vec![64.0, 128.0], vec![256.0, 512.0]]
+}
+
+fn prior_variance() -> [f32; 2] {
+    [0.1, 0.2]
+}
 
 fn one() -> f32 {
     1.0

@@ -64,6 +64,20 @@ impl CropBuffer {
         }
     }
 
+    /// The crop as a picture: blue, green, red, row by row.
+    pub fn bytes(&self) -> Vec<u8> {
+        let [blue, green, red] = &self.planes;
+        let pixels = blue.iter().zip(green).zip(red);
+        pixels.flat_map(|((b, g), r)| [*b, *g, *r].map(|value| value.round() as u8)).collect()
+    }
+
+    /// Swaps left and right.
+    pub fn mirror(&mut self) {
+        for plane in &mut self.planes {
+            plane.chunks_exact_mut(self.width.max(1)).for_each(<[f32]>::reverse);
+        }
+    }
+
     /// Writes the crop into a network's input of the same size.
     pub fn put(&self, to: &mut Tensor) {
         for y in 0..self.height.min(to.height()) {
@@ -293,6 +307,17 @@ mod tests {
         crop.reset(16, 16);
         crop.fill(from, &Rect::new(0.0, 0.0, 64.0, 64.0).quad(), WHOLE, Resize::Area);
         assert!(crop.planes[0].iter().all(|value| (value - 100.0).abs() < 1.0));
+    }
+
+    #[test]
+    fn a_mirrored_crop_runs_from_right_to_left() {
+        let bgr = ramp(8, 4);
+        let mut crop = CropBuffer::default();
+        crop.reset(8, 4);
+        let whole = Rect::new(0.0, 0.0, 8.0, 4.0).quad();
+        crop.fill(Pixels { width: 8, height: 4, bgr: &bgr }, &whole, WHOLE, Resize::Bilinear);
+        crop.mirror();
+        assert_eq!((crop.planes[0][0], crop.planes[0][7], crop.planes[1][8]), (7.0, 0.0, 1.0));
     }
 
     #[test]

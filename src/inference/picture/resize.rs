@@ -31,9 +31,12 @@ impl Placement {
         let side = |length: usize, most: usize| ((length as f32 * scale).round() as usize).clamp(1, most);
         let (width, height) = match fit {
             Fit::Stretch => input,
-            Fit::Letterbox => (side(frame.0, input.0), side(frame.1, input.1)),
+            Fit::Letterbox | Fit::Corner => (side(frame.0, input.0), side(frame.1, input.1)),
         };
-        let (left, top) = ((input.0 - width) / 2, (input.1 - height) / 2);
+        let (left, top) = match fit {
+            Fit::Corner => (0, 0),
+            Fit::Letterbox | Fit::Stretch => ((input.0 - width) / 2, (input.1 - height) / 2),
+        };
         let (scale_x, scale_y) = (width as f32 / frame.0 as f32, height as f32 / frame.1 as f32);
         Self { left, top, width, height, scale_x, scale_y }
     }
@@ -81,9 +84,25 @@ struct Row {
 impl Resizer {
     /// Writes the frame into the tensor; the border around it is left as it is unless the frame's size changed.
     pub fn resize(&mut self, from: Pixels<'_>, to: &mut Tensor, fit: Fit, how: Resize, pad: f32) -> Placement {
+        let bound = (to.width(), to.height());
+        self.resize_within(from, to, bound, fit, how, pad)
+    }
+
+    /// The same when the picture is scaled to fit into `bound`, not the whole tensor.
+    pub fn resize_within(
+        &mut self,
+        from: Pixels<'_>,
+        to: &mut Tensor,
+        bound: (usize, usize),
+        fit: Fit,
+        how: Resize,
+        pad: f32,
+    ) -> Placement {
         let size = (from.width, from.height);
-        let placement = Placement::new(size, (to.width(), to.height()), fit);
-        if self.made_for != Some((size, placement)) {
+        let placement = Placement::new(size, bound, fit);
+        // A tensor of another size was emptied by its owner; the border must be filled anew.
+        let fresh = to.is_fresh();
+        if fresh || self.made_for != Some((size, placement)) {
             to.fill(pad);
             self.columns = taps(size.0, placement.width);
             self.rows = taps(size.1, placement.height);
@@ -323,6 +342,28 @@ mod tests {
         assert_eq!((placement.width, placement.height, placement.left, placement.top), (320, 180, 0, 70));
         let back = placement.to_frame(Point::new(160.0, 160.0));
         assert!((back.x - 960.0).abs() < 1e-3 && (back.y - 540.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_corner_letterbox_begins_at_the_corner() {
+        let placement = Placement::new((1920, 1080), (640, 640), Fit::Corner);
+        assert_eq!((placement.width, placement.height, placement.left, placement.top), (640, 360, 0, 0));
+        let back = placement.to_frame(Point::new(320.0, 180.0));
+        assert!((back.x - 960.0).abs() < 1e-3 && (back.y - 540.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_tensor_of_another_size_has_its_border_filled_again() {
+        let picture = vec![200; 8 * 4 * 3];
+        let from = Pixels { width: 8, height: 4, bgr: &picture };
+        let mut to = tensor(8, 8);
+        let mut resizer = Resizer::default();
+        resizer.resize(from, &mut to, Fit::Corner, Resize::Bilinear, 9.0);
+        to.reshape(8, 4);
+        to.reshape(8, 8);
+        resizer.resize(from, &mut to, Fit::Corner, Resize::Bilinear, 9.0);
+        let planes = values(&to);
+        assert_eq!((planes[0], planes[31], planes[32], planes[63]), (200.0, 200.0, 9.0, 9.0));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) struct Tensor {
     /// Factor and summand of each channel, in the input's order.
     scale: [(f32, f32); 3],
     data: TensorData,
+    /// Its size changed since it was filled.
+    fresh: bool,
 }
 
 /// The numbers.
@@ -36,7 +38,7 @@ impl Tensor {
             Dtype::U8 => TensorData::U8(vec![0; size]),
         };
         let Input { width, height, layout, colour, .. } = *input;
-        let mut tensor = Self { width, height, layout, colour, scale, data };
+        let mut tensor = Self { width, height, layout, colour, scale, data, fresh: false };
         tensor.fill(input.pad);
         tensor
     }
@@ -49,6 +51,24 @@ impl Tensor {
     /// Pixels down.
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// Gives it another size, for networks that take any; what it holds is then undefined until `fill`.
+    pub fn reshape(&mut self, width: usize, height: usize) {
+        if (self.width, self.height) == (width, height) {
+            return;
+        }
+        (self.width, self.height, self.fresh) = (width, height, true);
+        let size = width * height * self.colour.channels();
+        match &mut self.data {
+            TensorData::F32(data) => data.resize(size, 0.0),
+            TensorData::U8(data) => data.resize(size, 0),
+        }
+    }
+
+    /// Was it given another size, and not filled since?
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// The numbers in the network's order.
@@ -67,6 +87,7 @@ impl Tensor {
 
     /// Every pixel to one grey value.
     pub fn fill(&mut self, grey: f32) {
+        self.fresh = false;
         let row = vec![grey; self.width];
         for y in 0..self.height {
             self.put_row(y, 0, [&row, &row, &row]);
@@ -78,10 +99,10 @@ impl Tensor {
         match self.colour {
             ColourOrder::Bgr => self.put_channels(y, x, &[blue, green, red]),
             ColourOrder::Rgb => self.put_channels(y, x, &[red, green, blue]),
-            ColourOrder::Gray => {
+            ColourOrder::Gray | ColourOrder::Gray3 => {
                 let pixels = blue.iter().zip(green).zip(red);
                 let grey: Vec<f32> = pixels.map(|((b, g), r)| 0.114 * b + 0.587 * g + 0.299 * r).collect();
-                self.put_channels(y, x, &[&grey]);
+                self.put_channels(y, x, &[&grey[..]; 3][..self.colour.channels()]);
             }
         }
     }
