@@ -23,8 +23,9 @@ const BORDER: f32 = 0.5;
 const GREY: u8 = 127;
 /// Least score of a box in a single view.
 const LEAST: f32 = 0.05;
-/// Least sum over the views.
-const LEAST_SUM: f32 = 0.25;
+/// Least sum over the views for a face, and for a place that is better than none in a picture that must show one.
+const LEAST_SUM: f32 = 0.7;
+const FAINT_SUM: f32 = 0.15;
 /// Overlap from which boxes of two views are one face.
 const SAME: f32 = 0.4;
 /// Where the five points are in a picture that is nothing but a face.
@@ -79,7 +80,8 @@ impl FaceReader {
         assume: bool,
         times: &mut StageTimes,
     ) -> anyhow::Result<Option<Portrait>> {
-        let (face, how, others) = match self.plainest(picture, times)? {
+        let least = if assume { FAINT_SUM } else { LEAST_SUM };
+        let (face, how, others) = match self.plainest(picture, least, times)? {
             Some((face, others)) => (face, How::Found, others),
             None if assume => (assumed(picture), How::Assumed, 0),
             None => return Ok(None),
@@ -108,7 +110,12 @@ impl FaceReader {
         self.expression.as_mut().map(|model| model.tell_crop(crop.into(), times)).transpose()
     }
 
-    fn plainest(&mut self, picture: &Frame, times: &mut StageTimes) -> anyhow::Result<Option<(FaceBox, usize)>> {
+    fn plainest(
+        &mut self,
+        picture: &Frame,
+        least: f32,
+        times: &mut StageTimes,
+    ) -> anyhow::Result<Option<(FaceBox, usize)>> {
         let (bordered, shift) = with_border(picture);
         let mut clusters: Vec<Cluster> = Vec::new();
         for longest in self.views(picture) {
@@ -120,7 +127,7 @@ impl FaceReader {
         let side = |length: u32| length as f32;
         let weigh = |cluster: &Cluster| cluster.weight(side(picture.width), side(picture.height));
         clusters.sort_by(|a, b| weigh(b).total_cmp(&weigh(a)));
-        let Some(best) = clusters.first().filter(|cluster| cluster.sum() >= LEAST_SUM) else { return Ok(None) };
+        let Some(best) = clusters.first().filter(|cluster| cluster.sum() >= least) else { return Ok(None) };
         let others = clusters[1..].iter().filter(|other| weigh(other) >= 0.5 * weigh(best)).count();
         Ok(Some((best.mean(), others)))
     }
