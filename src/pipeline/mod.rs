@@ -5,7 +5,9 @@
 
 pub mod control;
 pub mod delivery;
+pub mod eyes;
 pub mod members;
+pub mod people;
 pub mod replay;
 pub mod rules;
 pub mod service;
@@ -18,11 +20,19 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::domain::plate::grammar::Grammar;
 use crate::domain::plate::reading::Interpreter;
-use crate::inference::PlateReader;
+use eyes::Eyes;
+use rules::Recognition;
+use watch::Matching;
 
-/// The region's grammar and the reader's errors, put together.
-pub fn interpreter(config: &Config, base: &Path, reader: &PlateReader) -> anyhow::Result<Interpreter> {
-    Ok(Interpreter::new(grammar(&config.plates.region, base)?, reader.crops().confusions().clone()))
+/// How what these readers see is understood: the region's grammar and the reader's errors, its thresholds, the space of
+/// the faces.
+pub fn recognition(config: &Config, base: &Path, eyes: &Eyes) -> anyhow::Result<Recognition> {
+    let crops = eyes.plates().crops();
+    Ok(Recognition {
+        interpreter: Interpreter::new(grammar(&config.plates.region, base)?, crops.confusions().clone()),
+        matching: Matching::new(&config.plates, crops.calibration()),
+        space: eyes.space().map(|space| space.name.clone()),
+    })
 }
 
 /// A grammar that comes with the program, or one from a file.

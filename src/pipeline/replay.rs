@@ -9,15 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::members::Directory;
+use super::eyes::Eyes;
+use super::members::{Directory, FaceMatching, Signage};
 use super::rules::{Rules, RulesStatus, compose_drops, time_zone};
-use super::watch::Matching;
 use crate::camera::{self, FrameSource};
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
 use crate::domain::Uptime;
 use crate::domain::observation::StageTimes;
-use crate::inference::PlateReader;
 use crate::store::members::MemberStore;
 use crate::store::spool::{Limits, RowKey, Spool, StoredEvent};
 
@@ -30,7 +29,7 @@ const STEP: Duration = Duration::from_secs(1);
 pub struct Replay {
     camera: String,
     pause: Duration,
-    reader: PlateReader,
+    eyes: Eyes,
     rules: Rules,
     longest: Duration,
     now: Uptime,
@@ -59,19 +58,22 @@ impl Replay {
     ) -> anyhow::Result<Self> {
         let camera = choose(config, camera)?;
         let (clock, boot) = (Clock::Replay { start }, Boot::replay());
-        let reader = PlateReader::load(&config.plates, &config.inference, base)?;
+        let eyes = Eyes::load(config, base)?;
         let compose = compose_drops(config, clock.clone(), boot.clone());
         let spool = Spool::in_memory(EPOCH, Limits::from(&config.outbox), compose)?;
-        let directory = Directory::new(members, time_zone(config)?, &config.plates.region)?;
-        let matching = Matching::new(&config.plates, reader.crops().calibration());
-        let interpreter = super::interpreter(config, base, &reader)?;
-        let rules = Rules::new(config, clock, boot, directory, spool, &interpreter, matching)?;
+        let mut directory = Directory::new(members, time_zone(config)?, &config.plates.region)?;
+        if let Some(space) = eyes.space() {
+            directory.watch_faces(FaceMatching::new(config, base, space, Signage::Assumed), start);
+        }
+        let recognition = super::recognition(config, base, &eyes)?;
+        let rules = Rules::new(config, clock, boot, directory, spool, recognition)?;
         let visits = &config.visits;
-        let longest = visits.absent_after + visits.exit_grace + visits.dwell_gap + config.plates.track_lost_after;
+        let lost_after = config.plates.track_lost_after.max(config.faces.track_lost_after);
+        let longest = visits.absent_after + visits.exit_grace + visits.dwell_gap + lost_after;
         Ok(Self {
             camera: camera.id.clone(),
             pause: Duration::from_secs_f32(1.0 / camera.analysis_fps.max(0.01)),
-            reader,
+            eyes,
             rules,
             longest: longest + Duration::from_secs(10),
             now: Uptime::ZERO,
@@ -96,10 +98,8 @@ impl Replay {
             due = grabbed.at + self.pause.mul_f32(0.9);
             let mut frame = clip.picture()?.to_frame(grabbed)?;
             frame.at = start + grabbed.at;
-            let settled = self.rules.settled(&self.camera);
-            let at = frame.at;
-            let mut wanted = |rect: &_| !settled.iter().any(|each| each.covers(rect, at));
-            let seen = self.reader.observe_with(&self.camera, &frame, &mut wanted)?;
+            let attention = self.rules.attention(&self.camera);
+            let seen = self.eyes.look(&self.camera, &frame, &attention)?;
             analysed += 1;
             let timing = seen.timing;
             let accepted = self.rules.frame(seen)?;

@@ -7,6 +7,7 @@
 mod closing;
 mod envelope;
 mod rows;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::eyes::Attention;
 use super::members::Directory;
-use super::watch::{Counts, Matching, Settled, Watch};
+use super::people::{FaceRules, PeopleCounts, PeopleWatch};
+use super::watch::{Counts, Matching, Watch};
 use crate::camera::CameraReport;
 use crate::clock::{Boot, Clock};
 use crate::config;
@@ -32,6 +35,7 @@ use crate::store::spool::{Identity, NewEvent, RowKey, Spool, SpoolError, StoredE
 use closing::{Closing, closing};
 use envelope::{Keep, camera_state, envelope};
 use rows::{closed_row, open_row, saved_visits};
+use strangers::Strangers;
 
 pub use closing::time_zone;
 pub use envelope::{compose_drops, source};
@@ -55,6 +59,8 @@ pub struct Rules {
     directory: Directory,
     matching: Matching,
     watches: BTreeMap<String, Watch>,
+    people: BTreeMap<String, PeopleWatch>,
+    strangers: Option<Strangers>,
     book: VisitBook,
     spool: Spool,
     pending: Vec<Input>,
@@ -70,8 +76,19 @@ pub struct Rules {
 pub struct RulesStatus {
     /// By camera: what was counted.
     pub cameras: BTreeMap<String, Counts>,
+    /// By camera that reads faces: what was counted.
+    pub people: BTreeMap<String, PeopleCounts>,
     /// Vehicles in the pictures now.
     pub vehicles: usize,
+    /// Faces in the pictures now.
+    pub faces: usize,
+    /// May faces be looked at?
+    pub faces_allowed: bool,
+    /// Templates that faces are compared with.
+    pub templates: usize,
+    /// Why faces are not looked at, or only some of them matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces_trouble: Option<String>,
     /// Members with an open visit.
     pub open_visits: usize,
     /// Plates that are matched.
@@ -82,6 +99,16 @@ pub struct RulesStatus {
     pub pending: usize,
 }
 
+/// How what inference sees is understood.
+pub struct Recognition {
+    /// Grammar of the region and the reader's errors.
+    pub interpreter: Interpreter,
+    /// How strictly plates are matched.
+    pub matching: Matching,
+    /// Embedding space of the faces; none when no camera reads faces.
+    pub space: Option<String>,
+}
+
 impl Rules {
     /// Puts the rules of a box together and takes up the visits that are under way.
     pub fn new(
@@ -90,9 +117,9 @@ impl Rules {
         boot: Boot,
         directory: Directory,
         mut spool: Spool,
-        interpreter: &Interpreter,
-        matching: Matching,
+        recognition: Recognition,
     ) -> anyhow::Result<Self> {
+        let Recognition { interpreter, matching, space } = recognition;
         let rules = VisitRules::new(&VisitSettings {
             absent_after: config.visits.absent_after,
             exit_grace: config.visits.exit_grace,
@@ -107,11 +134,24 @@ impl Rules {
         let mut book = VisitBook::new(rules, &boot.run_name(spool.epoch()), 1);
         let moment = Moment::new(clock.uptime(), clock.wall_at(clock.uptime()));
         book.restore(saved_visits(&mut spool)?, moment.uptime, &boot.stamp(moment));
-        let watches = config.cameras.iter().map(|camera| (camera.id.clone(), watch(camera, config, interpreter)));
+        let watches = config.cameras.iter().map(|camera| (camera.id.clone(), watch(camera, config, &interpreter)));
+        let reads_faces = |camera: &&config::Camera| camera.read.contains(&config::Sense::Face);
+        let faces = FaceRules {
+            space: space.unwrap_or_default(),
+            min_frames: config.faces.min_frames,
+            best_frames: config.faces.best_frames,
+            expression_window: config.faces.expression_window,
+            lost_after: config.faces.track_lost_after,
+        };
+        let people = config.cameras.iter().filter(reads_faces).map(|camera| {
+            (camera.id.clone(), PeopleWatch::new(&camera.id, camera.role, zones(camera), faces.clone()))
+        });
         Ok(Self {
             watches: watches.collect(),
+            people: people.collect(),
+            strangers: config.privacy.stranger_count.then(Strangers::default),
             closing: closing(config)?,
-            keep: Keep { arrivals: config.outbox.keep_arrivals, dwell: config.outbox.keep_dwell },
+            keep: Keep::new(&config.outbox),
             source: source(config).into(),
             pending: Vec::new(),
             notices: Vec::new(),
@@ -131,8 +171,12 @@ impl Rules {
     ///
     /// # Errors
     /// What the disk refused; nothing is lost, the next call tries again.
-    pub fn frame(&mut self, frame: FrameObservation) -> anyhow::Result<Vec<StoredEvent>> {
+    pub fn frame(&mut self, mut frame: FrameObservation) -> anyhow::Result<Vec<StoredEvent>> {
         let now = self.moment(frame.at);
+        let (faces, size) = (std::mem::take(&mut frame.faces), frame.size);
+        if let Some(people) = self.people.get_mut(&frame.camera) {
+            self.pending.extend(people.frame(faces, size, now, &self.directory));
+        }
         if let Some(watch) = self.watches.get_mut(&frame.camera) {
             self.pending.extend(watch.frame(frame, now, &self.directory, &self.matching));
         }
@@ -158,16 +202,23 @@ impl Rules {
         for watch in self.watches.values_mut() {
             self.pending.extend(watch.pass(now, &self.directory, &self.matching));
         }
+        for people in self.people.values_mut() {
+            self.pending.extend(people.pass(now, &self.directory));
+        }
+        self.count_strangers(now);
         let mut events = self.commit(now)?;
         events.extend(self.spool.maintain(now.wall, self.boot.quality())?);
         Ok(events)
     }
 
     fn take_up_list(&mut self, now: Moment) -> anyhow::Result<()> {
-        let changed = self.directory.refresh()?;
+        let changed = self.directory.refresh(now.wall)?;
         if changed {
             for watch in self.watches.values_mut() {
                 self.pending.extend(watch.list_changed(now, &self.directory, &self.matching));
+            }
+            for people in self.people.values_mut() {
+                self.pending.extend(people.list_changed(now, &self.directory));
             }
         }
         if changed || now.uptime.saturating_sub(self.checked) >= STANDING_EVERY {
@@ -197,14 +248,20 @@ impl Rules {
         self.spool.acknowledged(keys)
     }
 
-    /// Plates of a camera that need no reading for a while.
-    pub fn settled(&self, camera: &str) -> Vec<Settled> {
-        self.watches.get(camera).map_or_else(Vec::new, Watch::settled)
+    /// What is worth a look in the next frame of a camera.
+    pub fn attention(&self, camera: &str) -> Attention {
+        Attention {
+            settled: self.watches.get(camera).map_or_else(Vec::new, Watch::settled),
+            faces: self.people.get(camera).map_or_else(Vec::new, PeopleWatch::attention),
+            faces_allowed: self.directory.faces_allowed(),
+        }
     }
 
-    /// Are visits open or vehicles in the picture?
+    /// Are visits open, or vehicles or faces in the picture?
     pub fn is_quiet(&self) -> bool {
-        self.book.members().next().is_none() && self.watches.values().all(|watch| watch.live() == 0)
+        self.book.members().next().is_none()
+            && self.watches.values().all(|watch| watch.live() == 0)
+            && self.people.values().all(|people| people.live() == 0)
     }
 
     /// The spool, for questions.
@@ -221,11 +278,31 @@ impl Rules {
     pub fn status(&self) -> RulesStatus {
         RulesStatus {
             cameras: self.watches.iter().map(|(id, watch)| (id.clone(), watch.counts().clone())).collect(),
+            people: self.people.iter().map(|(id, people)| (id.clone(), people.counts().clone())).collect(),
             vehicles: self.watches.values().map(Watch::live).sum(),
+            faces: self.people.values().map(PeopleWatch::live).sum(),
+            faces_allowed: self.directory.faces_allowed(),
+            templates: self.directory.gallery_size().0,
+            faces_trouble: self.directory.faces_trouble(),
             open_visits: self.book.members().count(),
             listed_plates: self.directory.list().len(),
             list_revision: self.directory.revision(),
             pending: self.pending.len(),
+        }
+    }
+
+    fn count_strangers(&mut self, now: Moment) {
+        let Some(strangers) = &mut self.strangers else { return };
+        let ended = strangers.quarter_ended(now.wall);
+        self.notices.extend(ended.into_iter().map(|count| {
+            let at = Moment::new(now.uptime, count.until);
+            (Event::StrangerCount(count), at)
+        }));
+        for (camera, watch) in &mut self.watches {
+            strangers.add(camera, watch.take_strangers(), 0);
+        }
+        for (camera, people) in &mut self.people {
+            strangers.add(camera, 0, people.take_strangers());
         }
     }
 
@@ -283,7 +360,7 @@ impl Rules {
                     kind: kind.name(),
                     topic: &kind.topic(),
                     happened_at: at.wall,
-                    expires_at: keep.until(kind.class(), at.wall),
+                    expires_at: keep.until(kind, at.wall),
                     supersedes: event.superseded_key().as_deref(),
                     make: &make,
                 })?;
@@ -302,12 +379,15 @@ impl Rules {
 }
 
 fn watch(camera: &config::Camera, config: &config::Config, interpreter: &Interpreter) -> Watch {
+    let tracker = TrackerSettings { lost_after: config.plates.track_lost_after, ..TrackerSettings::default() };
+    Watch::new(&camera.id, camera.role, zones(camera), tracker, interpreter.clone())
+}
+
+fn zones(camera: &config::Camera) -> ZoneMap {
     let zones = camera.zones.iter().filter_map(|zone| {
         let corners = zone.polygon.iter().map(|&[x, y]| Point::new(x, y)).collect();
         let named = ZoneRef { id: zone.id.clone(), kind: zone.kind, product: zone.product.clone() };
         Some((named, Polygon::new(corners)?))
     });
-    let zones = ZoneMap::new(&camera.id, camera.role, zones.collect());
-    let tracker = TrackerSettings { lost_after: config.plates.track_lost_after, ..TrackerSettings::default() };
-    Watch::new(&camera.id, camera.role, zones, tracker, interpreter.clone())
+    ZoneMap::new(&camera.id, camera.role, zones.collect())
 }

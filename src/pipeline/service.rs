@@ -23,15 +23,14 @@ use tracing::{error, info, warn};
 
 use super::control::{self, Answer, Asked, Question};
 use super::delivery::{Acknowledgements, Delivery};
-use super::members::Directory;
+use super::eyes::{Attention, Eyes};
+use super::members::{Directory, FaceMatching, Signage};
 use super::rules::{Rules, compose_drops, time_zone};
-use super::watch::{Matching, Settled};
 use crate::camera::{Cameras, CamerasView, Slots};
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
 use crate::domain::observation::FrameObservation;
 use crate::health::pulse::{Beat, Pulse};
-use crate::inference::PlateReader;
 use crate::mqtt::Status;
 use crate::store::members::{self, MemberStore};
 use crate::store::spool::{Limits, Spool, StoredEvent};
@@ -59,8 +58,8 @@ pub enum Message {
     Asked(Asked),
 }
 
-/// Plates that need no reading for a while, by camera; written by the rules, read by inference.
-type Attention = Arc<Mutex<HashMap<String, Vec<Settled>>>>;
+/// What is worth a look, by camera; written by the rules, read by inference.
+type Wishes = Arc<Mutex<HashMap<String, Attention>>>;
 
 /// Runs until `stop` is raised, or a thread dies.
 ///
@@ -70,10 +69,13 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     // Whatever is made from here on is the service's alone; the control socket opens itself to the group.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let (clock, boot) = (Clock::system(), Boot::system());
-    let reader = PlateReader::load(&config.plates, &config.inference, base)?;
-    let mut rules = rules(config, base, &clock, &boot, &reader)?;
+    let eyes = Eyes::load(config, base)?;
+    let mut rules = rules(config, base, &clock, &boot, &eyes)?;
     let (to_rules, inbox) = sync_channel(WAITING);
-    let attention = Attention::default();
+    let wishes = Wishes::default();
+    wishes.lock().unwrap_or_else(PoisonError::into_inner).extend(
+        config.cameras.iter().map(|camera| (camera.id.clone(), rules.attention(&camera.id))),
+    );
     let done = Arc::new(AtomicBool::new(false));
 
     // First of all: a second service must be refused before it takes over the first one's cameras and session.
@@ -90,14 +92,14 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     let view = cameras.view();
     let inference = spawn("inference", {
         let (slots, names) = (Arc::clone(view.slots()), names(config));
-        let (attention, to_rules, heart) = (Arc::clone(&attention), to_rules.clone(), heart("inference"));
-        move || infer(reader, &slots, &names, &attention, &to_rules, &heart)
+        let (wishes, to_rules, heart) = (Arc::clone(&wishes), to_rules.clone(), heart("inference"));
+        move || infer(eyes, &slots, &names, &wishes, &to_rules, &heart)
     })?;
     let judge = spawn("rules", {
         let (done, view, heart) = (Arc::clone(&done), view.clone(), heart("rules"));
         let clock = clock.clone();
         let (waker, mqtt) = (delivery.waker(), delivery.status_watch());
-        let desk = Desk { rules, acknowledgements, view, attention, waker, mqtt, clock, heart, tails: control.tails() };
+        let desk = Desk { rules, acknowledgements, view, wishes, waker, mqtt, clock, heart, tails: control.tails() };
         move || desk.run(&inbox, &done)
     })?;
     drop(to_rules);
@@ -119,7 +121,7 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     ended.and(inferred).and(judged)
 }
 
-fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &PlateReader) -> anyhow::Result<Rules> {
+fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, eyes: &Eyes) -> anyhow::Result<Rules> {
     let folder = base.join(&config.storage.folder);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder `{}` (`storage.folder`)", folder.display()))?;
@@ -130,10 +132,12 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, reader: &Plat
         error!(why = aside.why, path = %aside.path.display(), "The spool was damaged and set aside; a new one began.");
     }
     let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
-    let directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
-    let matching = Matching::new(&config.plates, reader.crops().calibration());
-    let interpreter = super::interpreter(config, base, reader)?;
-    Rules::new(config, clock.clone(), boot.clone(), directory, spool, &interpreter, matching)
+    let mut directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
+    if let Some(space) = eyes.space() {
+        directory.watch_faces(FaceMatching::new(config, base, space, Signage::Asked), clock.wall_at(clock.uptime()));
+    }
+    let recognition = super::recognition(config, base, eyes)?;
+    Rules::new(config, clock.clone(), boot.clone(), directory, spool, recognition)
 }
 
 fn names(config: &Config) -> Vec<String> {
@@ -142,10 +146,10 @@ fn names(config: &Config) -> Vec<String> {
 
 /// The inference thread: owns the networks, serves the cameras in turn.
 fn infer(
-    mut reader: PlateReader,
+    mut eyes: Eyes,
     slots: &Slots,
     names: &[String],
-    attention: &Attention,
+    wishes: &Wishes,
     to_rules: &SyncSender<Message>,
     heart: &Heart,
 ) -> anyhow::Result<()> {
@@ -153,9 +157,8 @@ fn infer(
         heart.beats();
         let Some((camera, frame)) = slots.take(Duration::from_millis(250)) else { continue };
         let name = &names[camera];
-        let settled = attention.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
-        let mut wanted = |rect: &_| !settled.iter().any(|each| each.covers(rect, frame.at));
-        let seen = reader.observe_with(name, &frame, &mut wanted);
+        let attention = wishes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
+        let seen = eyes.look(name, &frame, &attention);
         let seen = seen.with_context(|| format!("a frame of camera `{name}` could not be looked at"))?;
         if to_rules.send(Message::Frame(seen)).is_err() {
             return Ok(());
@@ -168,7 +171,7 @@ fn infer(
 struct Desk {
     rules: Rules,
     view: CamerasView,
-    attention: Attention,
+    wishes: Wishes,
     acknowledgements: Acknowledgements,
     waker: Arc<Notify>,
     mqtt: watch::Receiver<Status>,
@@ -212,8 +215,8 @@ impl Desk {
             Message::Frame(frame) => {
                 let camera = frame.camera.clone();
                 let events = self.rules.frame(frame);
-                let settled = self.rules.settled(&camera);
-                self.attention.lock().unwrap_or_else(PoisonError::into_inner).insert(camera, settled);
+                let attention = self.rules.attention(&camera);
+                self.wishes.lock().unwrap_or_else(PoisonError::into_inner).insert(camera, attention);
                 self.told(&events?);
             }
             Message::Asked(asked) => {
@@ -228,6 +231,10 @@ impl Desk {
         let now = self.clock.uptime();
         self.rules.cameras(now, &self.view.reports());
         let events = self.rules.tick(now)?;
+        // The list may have changed, or what may be looked at; frames need not come to tell.
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.iter_mut().for_each(|(camera, wish)| *wish = self.rules.attention(camera));
+        drop(wishes);
         self.told(&events);
         Ok(())
     }

@@ -56,6 +56,7 @@ pub struct Watch {
     interpreter: Interpreter,
     tracks: BTreeMap<TrackId, Followed>,
     counts: Counts,
+    strangers: u32,
 }
 
 /// What was counted since the start.
@@ -113,6 +114,7 @@ impl Watch {
             interpreter,
             tracks: BTreeMap::new(),
             counts: Counts::default(),
+            strangers: 0,
         }
     }
 
@@ -124,6 +126,11 @@ impl Watch {
     /// What was counted since the start.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Vehicles that passed and were no member's, since the last call; a plate that could not be read is none.
+    pub fn take_strangers(&mut self) -> u32 {
+        std::mem::take(&mut self.strangers)
     }
 
     /// Vehicles in the picture.
@@ -293,7 +300,9 @@ impl Watch {
             }
             let Some(followed) = self.tracks.remove(&track) else { continue };
             self.counts.vehicles += 1;
-            if let Some(reason) = followed.reading.rejected() {
+            let unread = followed.reading.rejected();
+            self.strangers += u32::from(followed.member.is_none() && unread.is_none());
+            if let Some(reason) = unread {
                 *self.counts.rejected.entry(RejectReason::word(reason)).or_default() += 1;
             }
             if followed.member.is_some() {

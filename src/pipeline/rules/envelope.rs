@@ -8,23 +8,30 @@ use jiff::Timestamp;
 use crate::camera::{self, CameraReport};
 use crate::clock::{Boot, Clock};
 use crate::config;
-use crate::domain::event::{self, CameraState, Envelope, Event, EventClass, OutboxDropped};
+use crate::domain::event::{self, CameraState, Envelope, Event, EventClass, EventKind, OutboxDropped};
 use crate::domain::time::Moment;
 use crate::store::spool::{ComposeDrop, DropEvent, Dropped, Identity};
 
 /// How long events of each class are worth sending.
 #[derive(Clone, Copy)]
 pub(super) struct Keep {
-    pub(super) arrivals: Duration,
-    pub(super) dwell: Duration,
+    arrivals: Duration,
+    dwell: Duration,
+    expression: Duration,
 }
 
 impl Keep {
-    /// When an event of `class` is no longer worth sending; `None`: never.
-    pub(super) fn until(self, class: EventClass, happened: Timestamp) -> Option<Timestamp> {
-        let age = match class {
+    /// As the settings say.
+    pub(super) fn new(outbox: &config::Outbox) -> Self {
+        Self { arrivals: outbox.keep_arrivals, dwell: outbox.keep_dwell, expression: outbox.keep_expression }
+    }
+
+    /// When an event is no longer worth sending; `None`: never.
+    pub(super) fn until(self, kind: EventKind, happened: Timestamp) -> Option<Timestamp> {
+        let age = match kind.class() {
             EventClass::P0 => return None,
             EventClass::P1 => self.arrivals,
+            _ if kind == EventKind::ExitExpression => self.expression,
             EventClass::P2 | EventClass::P3 => self.dwell,
         };
         happened.checked_add(age).ok()

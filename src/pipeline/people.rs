@@ -1,0 +1,428 @@
+//! One camera's faces over time: which box belongs to which person, whether it is a member, how a member looked on
+//! leaving.
+//!
+//! Takes what inference saw of a frame, hands out what the visits must know. Of strangers nothing is kept but their
+//! vectors in memory while they are in the picture; these are wiped at most a second after they were last seen, and with
+//! the end of their track. Which faces inference makes vectors of, and whose expression it looks at, is said here
+//! ([`PeopleWatch::attention`]): expressions only of members who agreed, only at exits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::members::{Directory, FaceOwner};
+use crate::domain::Uptime;
+use crate::domain::event::{Evidence, ExpressionWord, Look, Modality};
+use crate::domain::face::gallery::Verdict;
+use crate::domain::face::pool::{self, ExpressionPool, FacePool, LookRules, PooledExpression, PooledFace};
+use crate::domain::face::{Expression, FaceObservation, FaceReject};
+use crate::domain::geometry::Rect;
+use crate::domain::site::CameraRole;
+use crate::domain::time::Moment;
+use crate::domain::tracking::{self, TrackEnd, TrackId, TrackUpdate, Tracker, TrackerSettings};
+use crate::domain::visit::zones::{Place, Whereabouts, ZoneMap};
+use crate::domain::visit::{Input, MemberFacts, Sighting, TrackKey};
+
+/// Overlap from which a box is taken for the one of a track in the frame before.
+const SAME_BOX: f32 = 0.3;
+/// Vectors of a face that is out of sight for longer are wiped, whether its track goes on or not.
+const WIPE_AFTER: Duration = Duration::from_secs(1);
+/// Looks at an undecided face before they become rarer, and then rare.
+const EAGER: u32 = 12;
+const PATIENT: u32 = 40;
+/// Time between two looks at a face: undecided for a while, for long, and a member's, which only guards the track.
+const RARER: Duration = Duration::from_millis(400);
+const RARE: Duration = Duration::from_secs(2);
+const GUARD: Duration = Duration::from_secs(1);
+/// How often it is asked whether a member may still be matched.
+const STANDING_EVERY: Duration = Duration::from_secs(2);
+/// A score so far above the threshold is beyond doubt in fewer frames than `faces.min_frames`.
+const BEYOND_DOUBT: f32 = 0.10;
+/// Frames of one person that agree less with their mean are two people's.
+const ONE_PERSON: f32 = 0.3;
+/// Tracks of fewer frames are no person that passed: most often a poster, a reflection, a mistake of the detector.
+const PERSON: u32 = 3;
+
+/// How strictly faces are matched.
+#[derive(Clone, Debug)]
+pub struct FaceRules {
+    /// Embedding space of the pack; empty when no face is read.
+    pub space: String,
+    /// Frames of one face before a member is told, unless fewer are beyond doubt.
+    pub min_frames: u32,
+    /// Best frames that are pooled.
+    pub best_frames: u32,
+    /// Last part of a track over which the expression on leaving is pooled.
+    pub expression_window: Duration,
+    /// How long a face may be out of sight before its track ends.
+    pub lost_after: Duration,
+}
+
+/// What inference is to do with a face that it finds where a track is expected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FaceAttention {
+    /// The face's box in the frame before.
+    pub rect: Rect,
+    /// Time from which a vector is wanted again.
+    pub due: Uptime,
+    /// Is the expression wanted?
+    pub expression: bool,
+}
+
+impl FaceAttention {
+    /// Is this box the track's?
+    pub fn covers(&self, rect: &Rect) -> bool {
+        self.rect.iou(rect) >= SAME_BOX
+    }
+}
+
+/// What was counted since the start.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct PeopleCounts {
+    /// Tracks of faces that ended.
+    pub people: u64,
+    /// Decided as a member's.
+    pub members: u64,
+    /// Undecided between two members.
+    pub ambiguous: u64,
+    /// Tracks that ended without a vector, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+}
+
+/// The faces of one camera.
+pub struct PeopleWatch {
+    camera: String,
+    role: CameraRole,
+    zones: ZoneMap,
+    rules: FaceRules,
+    tracker: Tracker<tracking::Look>,
+    tracks: BTreeMap<TrackId, Person>,
+    counts: PeopleCounts,
+    strangers: u32,
+}
+
+struct Person {
+    pool: FacePool,
+    expressions: ExpressionPool,
+    first_expression: Option<Uptime>,
+    whereabouts: Whereabouts,
+    rect: Rect,
+    seen: Uptime,
+    first_seen: Uptime,
+    looks: u32,
+    due: Uptime,
+    member: Option<MemberFacts>,
+    was_member: bool,
+    was_ambiguous: bool,
+    asked: Uptime,
+    rejected: Option<FaceReject>,
+}
+
+impl PeopleWatch {
+    /// For a camera.
+    pub fn new(camera: &str, role: CameraRole, zones: ZoneMap, rules: FaceRules) -> Self {
+        let settings = TrackerSettings { lost_after: rules.lost_after, ..TrackerSettings::default() };
+        Self {
+            camera: camera.to_owned(),
+            role,
+            zones,
+            rules,
+            tracker: Tracker::new(settings),
+            tracks: BTreeMap::new(),
+            counts: PeopleCounts::default(),
+            strangers: 0,
+        }
+    }
+
+    /// What was counted since the start.
+    pub fn counts(&self) -> &PeopleCounts {
+        &self.counts
+    }
+
+    /// Faces in the picture.
+    pub fn live(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// People who passed and were no members, since the last call.
+    pub fn take_strangers(&mut self) -> u32 {
+        std::mem::take(&mut self.strangers)
+    }
+
+    /// What inference is to do with the faces that are followed.
+    pub fn attention(&self) -> Vec<FaceAttention> {
+        let each = |person: &Person| FaceAttention {
+            rect: person.rect,
+            due: person.due,
+            expression: self.role == CameraRole::Exit && person.member.as_ref().is_some_and(|facts| facts.expression),
+        };
+        self.tracks.values().map(each).collect()
+    }
+
+    /// Takes the faces of a frame; `now` is the present by both clocks.
+    pub fn frame(
+        &mut self,
+        faces: Vec<FaceObservation>,
+        size: (u32, u32),
+        now: Moment,
+        directory: &Directory,
+    ) -> Vec<Input> {
+        let mut faces = faces;
+        faces.retain(|face| self.zones.place(&face.rect, size) != Place::Ignored);
+        let mut inputs = Vec::new();
+        // First of all, so that not even one frame is used of a member who withdrew.
+        self.ask_standing(now, directory, &mut inputs);
+        for update in self.tracker.step_faces(now.uptime, &faces) {
+            let face = &faces[update.observation];
+            self.follow(&update, face, now.uptime, size);
+            self.look(&update, face, now, directory, &mut inputs);
+            self.presence(update.track, now.uptime, &mut inputs);
+        }
+        self.end(now.uptime, &mut inputs);
+        self.wipe(now.uptime);
+        inputs
+    }
+
+    /// Lets time pass without a frame.
+    pub fn pass(&mut self, now: Moment, directory: &Directory) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        self.end(now.uptime, &mut inputs);
+        self.wipe(now.uptime);
+        self.ask_standing(now, directory, &mut inputs);
+        inputs
+    }
+
+    /// The list changed: people in the picture may be members now, or none any more.
+    pub fn list_changed(&mut self, now: Moment, directory: &Directory) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        self.tracks.values_mut().for_each(|person| person.asked = Uptime::ZERO);
+        self.ask_standing(now, directory, &mut inputs);
+        for track in self.tracks.keys().copied().collect::<Vec<_>>() {
+            self.decide(track, now, directory, &mut inputs);
+        }
+        inputs
+    }
+
+    fn follow(&mut self, update: &TrackUpdate, face: &FaceObservation, at: Uptime, size: (u32, u32)) {
+        let zone = match self.zones.place(&face.rect, size) {
+            Place::Zone(zone) => Some(zone),
+            Place::Outside | Place::Ignored => None,
+        };
+        let rules = &self.rules;
+        let person = self.tracks.entry(update.track).or_insert_with(|| Person {
+            pool: FacePool::new(rules.best_frames),
+            expressions: ExpressionPool::new(LookRules { window: rules.expression_window, ..LookRules::default() }),
+            first_expression: None,
+            whereabouts: Whereabouts::first(zone.clone(), at),
+            rect: face.rect,
+            seen: at,
+            first_seen: update.first_seen,
+            looks: 0,
+            due: Uptime::ZERO,
+            member: None,
+            was_member: false,
+            was_ambiguous: false,
+            asked: at,
+            rejected: None,
+        });
+        (person.rect, person.seen) = (face.rect, at);
+        person.whereabouts.seen(zone, at);
+    }
+
+    fn look(
+        &mut self,
+        update: &TrackUpdate,
+        face: &FaceObservation,
+        now: Moment,
+        directory: &Directory,
+        inputs: &mut Vec<Input>,
+    ) {
+        let Some(person) = self.tracks.get_mut(&update.track) else { return };
+        if let Some(reason) = face.rejected {
+            person.rejected = Some(reason);
+        }
+        if let Some(expression) = face.expression.as_ref().filter(|_| !update.disputed) {
+            self.express(update.track, expression, face, now.uptime, inputs);
+        }
+        // A face that looks like another person's is not pooled: the tracker will split them if it goes on.
+        let Some(embedding) = face.embedding.as_ref().filter(|_| !update.disputed) else { return };
+        let Some(person) = self.tracks.get_mut(&update.track) else { return };
+        person.pool.add(embedding.clone(), &face.quality, now.uptime);
+        person.looks = person.looks.saturating_add(1);
+        person.rejected = None;
+        person.due = now.uptime + person.pause();
+        self.decide(update.track, now, directory, inputs);
+    }
+
+    fn express(
+        &mut self,
+        track: TrackId,
+        expression: &Expression,
+        face: &FaceObservation,
+        at: Uptime,
+        inputs: &mut Vec<Input>,
+    ) {
+        let (key, window, exit) = (self.key(track), self.rules.expression_window, self.role == CameraRole::Exit);
+        let Some(person) = self.tracks.get_mut(&track) else { return };
+        if !exit || !person.member.as_ref().is_some_and(|facts| facts.expression) {
+            return;
+        }
+        person.expressions.add(expression.clone(), &face.quality, at);
+        let first = *person.first_expression.get_or_insert(at);
+        if let Some(pooled) = person.expressions.pooled() {
+            inputs.push(Input::Expression { key, at, look: told(&pooled, at.saturating_sub(first).min(window)) });
+        }
+    }
+
+    /// Asks the gallery once there is enough to ask with.
+    fn decide(&mut self, track: TrackId, now: Moment, directory: &Directory, inputs: &mut Vec<Input>) {
+        let Some(person) = self.tracks.get(&track).filter(|person| person.member.is_none()) else { return };
+        let Some(pooled) = person.pool.pooled().filter(|pooled| pooled.agreement >= ONE_PERSON) else { return };
+        let (looks, min_frames) = (person.looks, self.rules.min_frames);
+        let verdict = directory.face(&self.rules.space, &pooled.embedding);
+        match verdict {
+            Verdict::Member { id, score, threshold, .. }
+                if looks >= min_frames || score >= threshold + BEYOND_DOUBT =>
+            {
+                self.decided(track, id, &verdict, &pooled, now, directory, inputs);
+            }
+            Verdict::Ambiguous { .. } => {
+                let Some(person) = self.tracks.get_mut(&track) else { return };
+                self.counts.ambiguous += u64::from(!std::mem::replace(&mut person.was_ambiguous, true));
+            }
+            _ => {}
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place, all of it needed")]
+    fn decided(
+        &mut self,
+        track: TrackId,
+        id: i64,
+        verdict: &Verdict,
+        pooled: &PooledFace,
+        now: Moment,
+        directory: &Directory,
+        inputs: &mut Vec<Input>,
+    ) {
+        let Verdict::Member { score, threshold, .. } = *verdict else { return };
+        let member = match directory.face_owner(id, now.wall) {
+            Ok(FaceOwner::One(member)) => member,
+            Ok(FaceOwner::Nobody(_)) => return,
+            Err(error) => {
+                tracing::error!("A member could not be looked up; asked again with the next frame: {error:#}");
+                return;
+            }
+        };
+        let Some(person) = self.tracks.get_mut(&track) else { return };
+        let facts = MemberFacts::from(member.as_ref());
+        (person.member, person.was_member, person.asked) = (Some(facts.clone()), true, now.uptime);
+        person.due = now.uptime + GUARD;
+        self.counts.members += 1;
+        let (whereabouts, first_seen) = (person.whereabouts.clone(), person.first_seen);
+        inputs.push(Input::Sighting(Box::new(Sighting {
+            member: facts,
+            key: self.key(track),
+            role: self.role,
+            at: now.uptime,
+            first_seen,
+            whereabouts,
+            modality: Modality::Face,
+            confidence: directory.face_confidence(score),
+            evidence: Evidence { frames: pooled.frames, score, threshold, why: verdict.why() },
+            vehicle: None,
+            direction: None,
+        })));
+    }
+
+    fn presence(&self, track: TrackId, at: Uptime, inputs: &mut Vec<Input>) {
+        let Some(person) = self.tracks.get(&track).filter(|person| person.member.is_some()) else { return };
+        inputs.push(Input::Presence { key: self.key(track), at, zone: person.whereabouts.zone().cloned() });
+    }
+
+    fn end(&mut self, at: Uptime, inputs: &mut Vec<Input>) {
+        for TrackEnd { track, frames, .. } in self.tracker.expired(at) {
+            let Some(person) = self.tracks.remove(&track) else { continue };
+            self.counts.people += u64::from(frames >= PERSON);
+            self.strangers += u32::from(frames >= PERSON && !person.was_member);
+            if let Some(reason) = person.rejected.filter(|_| person.looks == 0) {
+                *self.counts.rejected.entry(reason.word()).or_default() += 1;
+            }
+            if person.was_member {
+                inputs.push(Input::TrackEnded { key: self.key(track) });
+            }
+        }
+    }
+
+    /// Vectors of faces that are out of sight go before their tracks do.
+    fn wipe(&mut self, at: Uptime) {
+        for (track, person) in &mut self.tracks {
+            if at.saturating_sub(person.seen) > WIPE_AFTER && person.pool.frames() > 0 {
+                person.pool.clear();
+                self.tracker.hush(*track);
+            }
+        }
+    }
+
+    /// A member who may not be matched any more, or not by expression, is noticed while still in the picture.
+    fn ask_standing(&mut self, now: Moment, directory: &Directory, inputs: &mut Vec<Input>) {
+        for (track, person) in &mut self.tracks {
+            let Some(facts) = &person.member else { continue };
+            if now.uptime.saturating_sub(person.asked) < STANDING_EVERY && person.asked > Uptime::ZERO {
+                continue;
+            }
+            person.asked = now.uptime;
+            // A list that cannot be read changes nothing; the rules complain of it.
+            let Ok(standing) = directory.standing(&facts.member_ref, now.wall) else { continue };
+            let facts = standing.filter(|standing| standing.face).map(|standing| standing.facts);
+            if facts.as_ref().is_none_or(|facts| !facts.expression) {
+                person.expressions.clear();
+                person.first_expression = None;
+            }
+            if facts.is_none() {
+                person.pool.clear();
+                let key = TrackKey { camera: self.camera.clone(), track: *track };
+                inputs.push(Input::TrackEnded { key });
+            }
+            person.member = facts;
+        }
+    }
+
+    fn key(&self, track: TrackId) -> TrackKey {
+        TrackKey { camera: self.camera.clone(), track }
+    }
+}
+
+impl Person {
+    fn pause(&self) -> Duration {
+        match self.looks {
+            _ if self.member.is_some() => GUARD,
+            0..EAGER => Duration::ZERO,
+            EAGER..PATIENT => RARER,
+            _ => RARE,
+        }
+    }
+}
+
+/// The pooled expression as the platform is told.
+fn told(pooled: &PooledExpression, over: Duration) -> Look {
+    let PooledExpression { look, shares, frames, quality } = pooled;
+    let whole = (shares.positive + shares.neutral + shares.negative).max(f32::MIN_POSITIVE);
+    Look {
+        expression: match look {
+            pool::Look::Positive => ExpressionWord::Positive,
+            pool::Look::Neutral => ExpressionWord::Neutral,
+            pool::Look::Negative => ExpressionWord::Negative,
+            pool::Look::Abstain => ExpressionWord::Abstain,
+        },
+        positive: shares.positive / whole,
+        neutral: shares.neutral / whole,
+        negative: shares.negative / whole,
+        classes: shares.classes.iter().cloned().collect(),
+        frames: *frames,
+        quality: *quality,
+        seconds: over.as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
