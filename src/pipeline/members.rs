@@ -103,7 +103,8 @@ impl Directory {
     /// Reads the whole list once.
     pub fn new(store: MemberStore, zone: TimeZone, region: &str) -> anyhow::Result<Self> {
         let region = region.to_owned();
-        let mut directory = Self { store, zone, region, seen: Seen::default(), list: Arc::default(), faces: Faces::default() };
+        let mut directory =
+            Self { store, zone, region, seen: Seen::default(), list: Arc::default(), faces: Faces::default() };
         directory.store.changed(&mut directory.seen)?;
         directory.rebuild()?;
         Ok(directory)

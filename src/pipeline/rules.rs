@@ -143,9 +143,10 @@ impl Rules {
             expression_window: config.faces.expression_window,
             lost_after: config.faces.track_lost_after,
         };
-        let people = config.cameras.iter().filter(reads_faces).map(|camera| {
-            (camera.id.clone(), PeopleWatch::new(&camera.id, camera.role, zones(camera), faces.clone()))
-        });
+        let people =
+            config.cameras.iter().filter(reads_faces).map(|camera| {
+                (camera.id.clone(), PeopleWatch::new(&camera.id, camera.role, zones(camera), faces.clone()))
+            });
         Ok(Self {
             watches: watches.collect(),
             people: people.collect(),

@@ -73,9 +73,10 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     let mut rules = rules(config, base, &clock, &boot, &eyes)?;
     let (to_rules, inbox) = sync_channel(WAITING);
     let wishes = Wishes::default();
-    wishes.lock().unwrap_or_else(PoisonError::into_inner).extend(
-        config.cameras.iter().map(|camera| (camera.id.clone(), rules.attention(&camera.id))),
-    );
+    wishes
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(config.cameras.iter().map(|camera| (camera.id.clone(), rules.attention(&camera.id))));
     let done = Arc::new(AtomicBool::new(false));
 
     // First of all: a second service must be refused before it takes over the first one's cameras and session.

@@ -30,11 +30,12 @@ fn directory(consents: &[&str]) -> Directory {
     let report = store.import(std::io::Cursor::new(lines), &options, &mut |_| {}).unwrap();
     assert_eq!(report.added as usize, consents.len());
     let mut ids = Vec::new();
-    store.each(&crate::store::members::Filter::default(), |id, member| {
-        ids.push((id, member.member_ref));
-        Ok::<_, crate::store::members::StoreError>(())
-    })
-    .unwrap();
+    store
+        .each(&crate::store::members::Filter::default(), |id, member| {
+            ids.push((id, member.member_ref));
+            Ok::<_, crate::store::members::StoreError>(())
+        })
+        .unwrap();
     ids.sort_by(|a, b| a.1.cmp(&b.1));
     let templates: Vec<Embedding> = (0..ids.len()).map(|hot| vector(hot, 0.0)).collect();
     let policy = Policy::new(Impostors::normal(0.0, 0.1), 0.01);
