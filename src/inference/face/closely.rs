@@ -90,7 +90,7 @@ impl FaceReader {
         let (mut quality, rejected) = self.judge(pixels, &face, times);
         if quality.sharpness == 0.0 {
             // The photograph is measured also where a camera's frame would not be looked at any closer.
-            let seen = self.measure(pixels, &face.points);
+            let seen = self.measure(pixels, &face.points, &Pose::of(&face.points));
             quality = quality::of_place(&face, &Pose::of(&face.points));
             quality::of_crop(&mut quality, seen, &self.limits);
         }

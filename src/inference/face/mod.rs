@@ -38,6 +38,8 @@ use crate::domain::observation::StageTimes;
 
 /// Side of the crop on which a face is measured, and the template of it: ArcFace's, which most models are near to.
 const MEASURED: usize = 112;
+/// No crop is measured smaller.
+const SMALLEST_MEASURED: usize = 40;
 const TEMPLATE: [[f32; 2]; 5] =
     [[0.3419, 0.4616], [0.6565, 0.4598], [0.5002, 0.6405], [0.3710, 0.8247], [0.6315, 0.8233]];
 
@@ -181,16 +183,25 @@ impl FaceReader {
         let mut quality = quality::of_place(face, &pose);
         let mut rejected = quality::unfit(face, &pose, frame, &self.limits);
         if rejected.is_none() {
-            let seen = self.measure(frame, &face.points);
+            let seen = self.measure(frame, &face.points, &pose);
             rejected = quality::of_crop(&mut quality, seen, &self.limits);
         }
         times.face_work_ms += since(begun);
         (quality, rejected)
     }
 
-    fn measure(&mut self, frame: Pixels<'_>, points: &[Point; 5]) -> crate::domain::observation::CropQuality {
-        let quad = aligned(points, &TEMPLATE, MEASURED);
-        self.crop.reset(MEASURED, MEASURED);
+    /// A small face is measured as large as it is: enlarged, even the sharpest has no edges left.
+    fn measure(
+        &mut self,
+        frame: Pixels<'_>,
+        points: &[Point; 5],
+        pose: &Pose,
+    ) -> crate::domain::observation::CropQuality {
+        let template_eyes = (TEMPLATE[1][0] - TEMPLATE[0][0]) * MEASURED as f32;
+        let scale = (pose.frontal_px / template_eyes).min(1.0);
+        let side = ((MEASURED as f32 * scale) as usize).clamp(SMALLEST_MEASURED, MEASURED);
+        let quad = aligned(points, &TEMPLATE, side);
+        self.crop.reset(side, side);
         self.crop.fill(frame, &quad, whole([0.0, 0.0]), Resize::Area);
         self.crop.quality(&quad)
     }
