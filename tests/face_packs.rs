@@ -185,13 +185,13 @@ fn a_picture_without_a_face_is_told_or_assumed_as_asked() {
     let Some(shared) = shared() else { return };
     let mut reader = reader(&shared, "face-embed-retail0095");
     let times = &mut StageTimes::default();
-    for (width, height) in [(1, 1), (3, 200), (60, 40), (1500, 900)] {
-        let bgr = (0..width * height * 3).map(|place| (place * 7 % 251) as u8).collect();
+    for (width, height, step) in [(1, 1, 7), (3, 200, 7), (60, 40, 0), (1500, 900, 7)] {
+        let bgr = (0..width * height * 3).map(|place| (127 + place * step % 90) as u8).collect();
         let frame = Frame::new(0, std::time::Duration::ZERO, width as u32, height as u32, bgr).unwrap();
         assert!(reader.portrait(&frame, false, false, times).unwrap().is_none());
         let assumed = reader.portrait(&frame, true, true, times).unwrap().unwrap();
         assert!(assumed.embedding.is_some() && assumed.expression.is_some());
-        if width < 50 {
+        if step == 0 {
             assert_eq!(assumed.how, How::Assumed);
         }
     }

@@ -15,6 +15,7 @@ pub mod events;
 pub mod members;
 pub mod models;
 pub mod read;
+mod read_faces;
 pub mod replay;
 pub mod run;
 pub mod status;

@@ -1,4 +1,4 @@
-//! `forecourt read`: the plates of picture files.
+//! `forecourt read`: the plates of picture files; with `--faces` their faces.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Exit;
 use super::models::stages::{named, rounded};
+use super::read_faces;
 use super::vision::Setup;
 use crate::cli::Global;
 use crate::domain::geometry::Rect;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Pack that finds or reads, by name or folder; repeatable, the first that has a task serves it.
     #[arg(long, value_name = "NAME|DIR")]
     pack: Vec<String>,
+    /// Look for faces instead of plates.
+    #[arg(long)]
+    faces: bool,
 }
 
 /// One picture with what was seen in it.
@@ -36,6 +40,9 @@ struct Seen {
 
 /// Runs it; exit code 5 when a picture could not be read, 4 when there was no plate in any.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    if args.faces {
+        return read_faces::run(&args.images, &args.pack, Setup::new(global)?, global.json);
+    }
     let setup = Setup::new(global)?.prefer(&args.pack, &[Task::PlateDetect, Task::PlateOcr])?;
     let mut reader = PlateReader::load(&setup.config.plates, &setup.config.inference, &setup.base)?;
     let mut interpreter = Interpreter::new(setup.grammar()?, reader.crops().confusions().clone());
@@ -88,7 +95,8 @@ fn json(name: &str, seen: &Seen) -> Value {
     let (width, height) = seen.observation.size;
     let mut ms: Map<String, Value> = Map::new();
     ms.insert("decode".to_owned(), json!(rounded(seen.decode_ms)));
-    ms.extend(named(&seen.observation.timing).map(|(word, ms)| (word.to_owned(), json!(rounded(ms)))));
+    let of_plates = named(&seen.observation.timing).into_iter().filter(|(word, _)| !word.starts_with("face"));
+    ms.extend(of_plates.map(|(word, ms)| (word.to_owned(), json!(rounded(ms)))));
     json!({ "image": name, "width": width, "height": height, "plates": plates.collect::<Vec<_>>(), "ms": ms })
 }
 

@@ -30,9 +30,16 @@ impl Setup {
         Ok(self)
     }
 
+    /// The same for faces.
+    pub fn prefer_faces(mut self, packs: &[String], needed: &[Task]) -> anyhow::Result<Self> {
+        pack::prefer_faces(&mut self.config.faces, packs, &self.base, needed)?;
+        Ok(self)
+    }
+
     /// Where packs are looked up by name.
     pub fn folders(&self) -> PackFolders {
-        PackFolders::new(&self.config.plates.pack_folders, &self.base)
+        let folders = [&self.config.plates.pack_folders[..], &self.config.faces.pack_folders].concat();
+        PackFolders::new(&folders, &self.base)
     }
 
     /// The grammar of `plates.region`: a region's word, or a file.

@@ -36,10 +36,11 @@ pub fn run(packs: &[String], image: Option<&Path>, turns: u32, setup: Setup, as_
     let frame = image.map(still::picture).transpose()?.unwrap_or_else(drawn);
     let centre = Point::new(frame.width as f32 / 2.0, frame.height as f32 / 2.0);
     let plate = Rect::centred(centre, 150.0_f32.min(frame.width as f32), 48.0_f32.min(frame.height as f32));
+    let face = Rect::centred(centre, 90.0_f32.min(frame.width as f32), 120.0_f32.min(frame.height as f32));
     let bar = ProgressBar::new(u64::from(turns));
     for turn in 0..WARM_UP + turns {
         for entry in &mut entries {
-            let times = entry.solo.time(&frame, plate)?;
+            let times = entry.solo.time(&frame, if entry.task.is_face() { face } else { plate })?;
             if turn >= WARM_UP {
                 entry.times.push(times);
             }
@@ -58,7 +59,8 @@ pub fn run(packs: &[String], image: Option<&Path>, turns: u32, setup: Setup, as_
 
 fn open(packs: &[String], setup: &Setup) -> anyhow::Result<Vec<Entry>> {
     let here = std::env::current_dir()?;
-    let (names, base) = if packs.is_empty() { (&setup.config.plates.packs[..], &setup.base) } else { (packs, &here) };
+    let own = [&setup.config.plates.packs[..], &setup.config.faces.packs].concat();
+    let (names, base) = if packs.is_empty() { (&own[..], &setup.base) } else { (packs, &here) };
     let mut entries = Vec::new();
     for (name, pack) in names.iter().zip(Chosen::open(names, &setup.folders(), base)?.packs()) {
         for model in &pack.manifest.models {
@@ -106,15 +108,30 @@ fn report(entries: &[Entry], frame: &Frame, turns: u32) -> Value {
             })
         })
         .collect();
-    let served = |task: Task| entries.iter().find(|entry| entry.task == task);
-    let chain: f32 =
-        [Task::PlateDetect, Task::PlateOcr].into_iter().filter_map(served).map(|e| percentile(&totals(e), 0.5)).sum();
-    json!({
-        "frame": [frame.width, frame.height],
-        "turns": turns,
-        "models": models,
-        "frame_with_one_plate": { "ms": rounded(chain), "fps": rounded(1e3 / chain.max(1e-6)) },
-    })
+    let mut told = json!({ "frame": [frame.width, frame.height], "turns": turns, "models": models });
+    let chains = [
+        ("frame_with_one_plate", &[Task::PlateDetect, Task::PlateOcr][..]),
+        ("frame_with_one_face", &[Task::FaceDetect, Task::FaceEmbed, Task::FaceExpression][..]),
+    ];
+    for (word, tasks) in chains {
+        if entries.iter().any(|entry| entry.task == tasks[0]) {
+            told[word] = chain(entries, tasks);
+        }
+    }
+    told
+}
+
+/// A frame through the first model of each task.
+fn chain(entries: &[Entry], tasks: &[Task]) -> Value {
+    let served = tasks.iter().filter_map(|&task| entries.iter().find(|entry| entry.task == task));
+    let median = |values: Vec<f32>| percentile(&sorted(values), 0.5);
+    let (mut total, mut network) = (0.0, 0.0);
+    for entry in served {
+        total += percentile(&totals(entry), 0.5);
+        network += median(entry.times.iter().map(|times| times[1]).collect());
+    }
+    let around = (total - network).max(0.0) / network.max(1e-6);
+    json!({ "ms": rounded(total), "fps": rounded(1e3 / total.max(1e-6)), "around_network": rounded(around) })
 }
 
 fn totals(entry: &Entry) -> Vec<f32> {
@@ -153,9 +170,12 @@ fn tell(told: &Value) {
         table.add_row(words.into_iter().chain(times).chain(shares));
     }
     println!("{table}");
-    let whole = &told["frame_with_one_plate"];
-    println!(
-        "A frame with one plate, first detector and first reader: {} ms, {} frames a second.",
-        whole["ms"], whole["fps"]
-    );
+    for (word, what) in [("frame_with_one_plate", "plate"), ("frame_with_one_face", "face")] {
+        let Some(whole) = told.get(word) else { continue };
+        let around = whole["around_network"].as_f64().unwrap_or_default() * 100.0;
+        println!(
+            "A frame with one {what}, first model of each task: {} ms, {} frames a second; outside the networks {around:.1} %.",
+            whole["ms"], whole["fps"]
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! `forecourt models eval`: how much of labelled pictures is found and read.
+//! `forecourt models eval`: how much of labelled pictures is found and read; tasks for faces are in `faces`.
 //!
 //! The figures are the models' own: no plate is left out for its size, and `exact` compares the reader's most
 //! probable string; `with_grammar` is what the box makes of the same evidence under the region's grammar.
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Exit;
 use super::super::vision::Setup;
+use super::faces;
 use super::labels::{self, Label, Picture};
 use super::plate_match;
 use super::score::{Outcome, Scores};
@@ -36,10 +37,19 @@ const FOUND_IOU: f32 = 0.5;
 pub struct Args {
     /// What is judged.
     #[arg(long, value_enum)]
-    task: Task,
-    /// Table of labelled pictures: file,plate,x1,y1,x2,y2,corners,colour.
+    pub task: Task,
+    /// Table of labelled pictures: file,plate,x1,y1,x2,y2,corners,colour; for `face-expression` file,class.
     #[arg(long, value_name = "FILE")]
-    labels: PathBuf,
+    pub labels: Option<PathBuf>,
+    /// Table of pairs for `face-verify`: file_a,file_b,same.
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    /// Table of members for `face-identify`: file,identity.
+    #[arg(long, value_name = "FILE")]
+    pub gallery: Option<PathBuf>,
+    /// Table of those who are looked for: file,identity; an empty identity is a stranger.
+    #[arg(long, value_name = "FILE")]
+    pub probes: Option<PathBuf>,
     /// Pack, by name or folder; repeatable.
     #[arg(long, value_name = "NAME|DIR")]
     pack: Vec<String>,
@@ -52,14 +62,19 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(clippy::enum_variant_names, reason = "the words of the command line; tasks for faces join them")]
-enum Task {
+pub enum Task {
     /// Plates are found in whole pictures and read.
     PlateRead,
     /// Plates are cut out by their labels, or the pictures are ready crops, and read.
     PlateOcr,
     /// The same crops against a list: how many members are told from strangers, by three ways to match.
     PlateMatch,
+    /// Are two pictures of one person?
+    FaceVerify,
+    /// Are members found in a gallery, and strangers not?
+    FaceIdentify,
+    /// Is the expression the labelled one?
+    FaceExpression,
 }
 
 impl Task {
@@ -68,7 +83,13 @@ impl Task {
         match self {
             Self::PlateRead => &[pack::Task::PlateDetect, pack::Task::PlateOcr],
             Self::PlateOcr | Self::PlateMatch => &[pack::Task::PlateOcr],
+            Self::FaceVerify | Self::FaceIdentify => &[pack::Task::FaceDetect, pack::Task::FaceEmbed],
+            Self::FaceExpression => &[pack::Task::FaceDetect, pack::Task::FaceExpression],
         }
+    }
+
+    fn is_face(self) -> bool {
+        self.needed().iter().all(|task| task.is_face())
     }
 }
 
@@ -89,9 +110,15 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
         !args.calibration || args.task == Task::PlateMatch,
         "`--calibration` goes with `--task plate-match`, which measures the thresholds"
     );
+    if args.task.is_face() {
+        let setup = setup.prefer_faces(&args.pack, args.task.needed())?;
+        return faces::run(&args, setup, as_json);
+    }
+    let labels =
+        args.labels.as_deref().context("this task needs labelled pictures; name their table with `--labels`")?;
     let mut setup = setup.prefer(&args.pack, args.task.needed())?;
     setup.config.plates.min_width_px = 0.0;
-    let pictures = labels::read(&args.labels)?;
+    let pictures = labels::read(labels)?;
     let mut eyes = Eyes::open(args.task, &setup)?;
     let mut interpreter = Interpreter::new(setup.grammar()?, eyes.confusions());
     let (mut scores, mut stages, mut refused) = (Scores::default(), Stages::default(), 0);
@@ -118,7 +145,7 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
     }
     bar.finish_and_clear();
     let mut told = match args.task {
-        Task::PlateMatch => plate_match::curves(&samples, args.seed, eyes.calibration(), &labels::name(&args.labels)),
+        Task::PlateMatch => plate_match::curves(&samples, args.seed, eyes.calibration(), &labels::name(labels)),
         task => scores.json(task == Task::PlateRead),
     };
     told.insert("refused".to_owned(), json!(refused));
@@ -153,9 +180,7 @@ impl Eyes {
         let (config, base) = (&setup.config, &setup.base);
         Ok(match task {
             Task::PlateRead => Self::Frames(Box::new(PlateReader::load(&config.plates, &config.inference, base)?)),
-            Task::PlateOcr | Task::PlateMatch => {
-                Self::Crops(Box::new(CropReader::open(&config.plates, &config.inference, base)?))
-            }
+            _ => Self::Crops(Box::new(CropReader::open(&config.plates, &config.inference, base)?)),
         })
     }
 

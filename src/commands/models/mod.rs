@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod faces;
 mod labels;
 mod list;
 mod plate_match;

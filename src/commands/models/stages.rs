@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::observation::StageTimes;
 
 /// The stages of a frame in order, with their words.
-pub fn named(times: &StageTimes) -> [(&'static str, f32); 6] {
+pub fn named(times: &StageTimes) -> [(&'static str, f32); 8] {
     [
         ("detect_pre", times.detect_pre_ms),
         ("detect", times.detect_ms),
@@ -13,6 +13,8 @@ pub fn named(times: &StageTimes) -> [(&'static str, f32); 6] {
         ("read_pre", times.read_pre_ms),
         ("read", times.read_ms),
         ("read_post", times.read_post_ms),
+        ("face_work", times.face_work_ms),
+        ("face", times.face_ms),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! A vector is a person's biometric datum. [`Embedding`] is therefore wiped when it is dropped, and neither prints
 //! nor serialises itself: whoever wants to write one has to say so through the store's sealed templates.
 
+pub mod evaluation;
 pub mod gallery;
 pub mod pool;
 

@@ -30,8 +30,13 @@ const FAINT_SUM: f32 = 0.15;
 const SAME: f32 = 0.4;
 /// Where the five points are in a picture that is nothing but a face.
 const WHOLE: [[f32; 2]; 5] = [[0.29, 0.36], [0.71, 0.36], [0.50, 0.55], [0.34, 0.75], [0.66, 0.75]];
+/// A face at least so high, as a share of the picture's height, fills the picture.
+const FILLS: f32 = 0.6;
+/// A small picture is enlarged by so much at most, but to this side in any case.
+const ENLARGED: f32 = 1.2;
+const ENLARGED_TO: usize = 192;
 /// A larger picture is scaled down before it is looked at in several sizes; the crop is cut from the original.
-const LARGE: u32 = 1024;
+const LARGE: usize = 1024;
 
 /// How a face was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +110,23 @@ impl FaceReader {
         Ok(Some(portrait))
     }
 
-    /// The expression of a picture that is a ready crop.
-    pub fn expression_of_crop(&mut self, crop: &Frame, times: &mut StageTimes) -> anyhow::Result<Option<Expression>> {
-        self.expression.as_mut().map(|model| model.tell_crop(crop.into(), times)).transpose()
+    /// The expression of the plainest face of a photograph, and whether it was found or the picture taken as a crop. A
+    /// picture that a face fills is a ready crop for a network that looks at a square around the box.
+    pub fn expression_of(
+        &mut self,
+        picture: &Frame,
+        times: &mut StageTimes,
+    ) -> anyhow::Result<Option<(Expression, How)>> {
+        let found = self.plainest(picture, FAINT_SUM, times)?.map(|(face, _)| face);
+        let Some(model) = &mut self.expression else { return Ok(None) };
+        let fills = |face: &FaceBox| face.rect.height() >= FILLS * picture.height as f32;
+        let face = match found {
+            Some(face) if !(model.takes_squares() && fills(&face)) => face,
+            None if !model.takes_squares() => assumed(picture),
+            _ => return Ok(Some((model.tell_crop(picture.into(), times)?, How::Assumed))),
+        };
+        let how = if face.score > 0.0 { How::Found } else { How::Assumed };
+        Ok(Some((model.tell(picture.into(), &face, times)?, how)))
     }
 
     fn plainest(
@@ -138,11 +157,12 @@ impl FaceReader {
         if !self.detector.any_size() {
             return vec![0];
         }
-        let longest = picture.width.max(picture.height);
+        let longest = picture.width.max(picture.height) as usize;
+        let most = ((longest as f32 * ENLARGED) as usize).max(ENLARGED_TO);
+        let small = SIDES.into_iter().filter(|&side| side <= most);
         // A large picture may hold a small face.
-        let large =
-            [640_usize, LARGE as usize].into_iter().filter(|&side| longest as usize > side / 2 && longest > 448);
-        SIDES.into_iter().chain(large).map(|side| (side as f32 * whole) as usize).collect()
+        let large = [640, LARGE].into_iter().filter(|&side| longest > SIDES[SIDES.len() - 1] && side < 2 * longest);
+        small.chain(large).map(|side| (side as f32 * whole) as usize).collect()
     }
 }
 

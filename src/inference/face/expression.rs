@@ -52,6 +52,11 @@ impl ExpressionModel {
         })
     }
 
+    /// Does it look at a square around the box, and not at an aligned face?
+    pub fn takes_squares(&self) -> bool {
+        matches!(self.align, Align::Square { .. })
+    }
+
     /// The expression of a face in a frame.
     pub fn tell(&mut self, frame: Pixels<'_>, face: &FaceBox, times: &mut StageTimes) -> anyhow::Result<Expression> {
         let side = self.network.tensor.width();
