@@ -8,7 +8,10 @@
 #![cfg(feature = "onnx")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it stands, and says what it skipped")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/faces.rs"]
+mod support;
+
+use std::path::Path;
 
 use forecourt::config::{Faces, Inference};
 use forecourt::domain::face::{Embedding, FaceObservation};
@@ -17,25 +20,7 @@ use forecourt::domain::geometry::{Point, Rect};
 use forecourt::domain::observation::StageTimes;
 use forecourt::inference::{FaceReader, How, Wanted, still};
 use serde_json::Value;
-
-/// `$FORECOURT_SHARED`, else `../shared` beside the checkout.
-fn shared() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("FORECOURT_SHARED").map_or(beside, PathBuf::from);
-    let there = folder.join("packs/golden").is_dir();
-    if !there {
-        eprintln!("skipped: there are no public packs in `{}`", folder.display());
-    }
-    there.then_some(folder)
-}
-
-/// Reads every face, however poor.
-fn reader(shared: &Path, embedding: &str) -> FaceReader {
-    let packs = ["face-detect-yunet", embedding, "face-expression-ferplus"].map(str::to_owned).to_vec();
-    let pack_folders = vec![shared.join("packs")];
-    let faces = Faces { packs, pack_folders, min_height_px: 1.0, min_quality: 0.0, max_yaw: 90.0, ..Faces::default() };
-    FaceReader::load(&faces, &Inference::default(), Path::new("")).unwrap()
-}
+use support::{crop, grey, reader, shared};
 
 fn observe(reader: &mut FaceReader, frame: &Frame) -> Vec<FaceObservation> {
     reader.observe(frame, &mut |_| Wanted::ALL, &mut StageTimes::default()).unwrap()
@@ -139,19 +124,10 @@ fn the_other_embedding_has_its_own_size_template_and_space() {
     }
 }
 
-/// The middle of a picture at another size, grey.
+/// What is around a face at another size, grey.
 fn grey_crop(frame: &Frame, face: &Rect, margin: f32, width: u32, height: u32) -> Frame {
-    let rgb = image::RgbImage::from_fn(frame.width, frame.height, |x, y| {
-        let [b, g, r] = frame.pixel(x, y);
-        image::Rgb([r, g, b])
-    });
-    let (w, h) = (face.width() * (1.0 + margin), face.height() * (1.0 + margin));
-    let (x, y) = ((face.centre().x - w / 2.0).max(0.0), (face.centre().y - h / 2.0).max(0.0));
-    let cut = image::imageops::crop_imm(&rgb, x as u32, y as u32, w as u32, h as u32).to_image();
-    let small = image::imageops::resize(&cut, width, height, image::imageops::FilterType::Triangle);
-    let grey = image::imageops::grayscale(&small);
-    let bgr = grey.pixels().flat_map(|pixel| [pixel.0[0]; 3]).collect();
-    Frame::new(0, std::time::Duration::ZERO, width, height, bgr).unwrap()
+    let rgb = grey(&crop(frame, face, margin, width, height));
+    Frame::new(0, std::time::Duration::ZERO, width, height, rgb.into_raw()).unwrap()
 }
 
 #[test]
