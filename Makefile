@@ -1,6 +1,6 @@
 # Debian 12, x86_64 or aarch64. `make demo` and `make test` install what is missing first; see tools/setup.sh.
 
-.PHONY: help setup build demo test lint bench soak deny docs
+.PHONY: help setup build demo test lint bench soak contract-check deny docs
 
 CARGO ?= cargo
 
@@ -12,7 +12,7 @@ export OPENCV_INCLUDE_PATHS ?= /usr/include/opencv4,/usr/include/$(ARCH)-linux-g
 endif
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to build and run
 	tools/setup.sh build
@@ -39,6 +39,11 @@ bench: setup ## what docs/benchmarks.md holds
 soak: ## the fault tests of the delivery at full length: broker, network and program are killed again and again
 	tools/setup.sh test
 	FORECOURT_SOAK=1 $(CARGO) test --locked --test delivery -- --nocapture
+
+contract-check: ## the contract by validators that are not ours, its consumers in Python and Node, on SQLite and PostgreSQL
+	tools/setup.sh contract
+	node tools/asyncapi/validate.mjs contract/asyncapi.yaml
+	$(CARGO) test --locked --test contract --test consumers -- --nocapture
 
 deny: ## licences, origins and known holes of what is used
 	tools/deny.sh

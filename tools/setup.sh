@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh           compiler, OpenCV, ONNX Runtime
 #   tools/setup.sh test      the same, and the broker, cameras and tools that the tests talk to
+#   tools/setup.sh contract  the same, and Node packages, for the consumers and the document of contract/
 #
 # Debian packages come through apt-get (as root or with sudo); ONNX Runtime comes out of its Python wheel, by version
 # and hash, into third_party/onnxruntime/. Rust is not installed by this script: it says how when it is missing.
@@ -11,7 +12,8 @@ cd "$(dirname "$0")/.."
 
 build_packages="gcc g++ libc6-dev clang ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev"
-test_packages="mosquitto mosquitto-clients openssl ffmpeg strace procps systemd python3 python3-gi
+test_packages="mosquitto mosquitto-clients openssl ffmpeg strace procps systemd python3 python3-gi python3-jsonschema
+  python3-psycopg
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 rust_minor=95
@@ -89,12 +91,29 @@ with zipfile.ZipFile(glob.glob(wheels + "/*.whl")[0]) as wheel:
 PY
 }
 
+# For the consumer in contract/examples/python. Without it its tests are skipped, and say so.
+fetch_paho() {
+  [ ! -d third_party/python/paho ] || return 0
+  python=$(python_with_pip) || { say "no pip: the Python consumer will not be tested"; return 0; }
+  "$python" -m pip install -q --no-deps --only-binary=:all: --require-hashes --target third_party/python \
+    -r contract/examples/python/requirements.txt || say "paho-mqtt was not fetched: the Python consumer will not be tested"
+}
+
+fetch_node_packages() {
+  command -v npm >/dev/null || fail "Node 20 or newer with npm is needed for this"
+  for folder in contract/examples/node tools/asyncapi; do
+    [ -d "$folder/node_modules" ] || (cd "$folder" && npm ci --no-audit --no-fund)
+  done
+}
+
 case ${1:-build} in
   build) packages=$build_packages ;;
-  test) packages="$build_packages $test_packages" ;;
-  *) fail "usage: tools/setup.sh [build|test]" ;;
+  test|contract) packages="$build_packages $test_packages" ;;
+  *) fail "usage: tools/setup.sh [build|test|contract]" ;;
 esac
 # shellcheck disable=SC2086
 install_packages $packages
 check_rust
 fetch_onnxruntime
+case ${1:-build} in test|contract) fetch_paho ;; esac
+case ${1:-build} in contract) fetch_node_packages ;; esac

@@ -25,6 +25,6 @@ pub use link::{Events, Happened, Incoming, Link, Lost, Message, Outcome, Refusal
 pub use publisher::{Publisher, Switch};
 pub use queue::{Item, Queue, Ticket};
 pub use rumqtt::{MAX_PACKET, Rumqtt};
-pub use settings::Settings;
+pub use settings::{EVENT_CONTENT_TYPE, HEALTH_EXPIRY, Settings};
 pub use status::{ConnectionState, Status, Subscription};
-pub use topics::Topics;
+pub use topics::{Presence, Topics};

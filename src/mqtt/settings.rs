@@ -12,10 +12,13 @@ use crate::config;
 use crate::domain::event::{EventClass, mark_late};
 
 /// Health older than this is of no use to anybody.
-const HEALTH_EXPIRY: Duration = Duration::from_secs(900);
+pub const HEALTH_EXPIRY: Duration = Duration::from_secs(900);
 
 /// Signs of life that may be missing: with the default of 30 s a dead line is noticed in 45 s.
 pub(super) const SILENT: f64 = 1.5;
+
+/// Form of an event on the wire.
+pub const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// How to send.
 #[derive(Clone, Debug)]
@@ -66,7 +69,7 @@ impl Settings {
             topic: self.topics.whole(&item.topic),
             payload: if late { mark_late(&item.payload) } else { item.payload },
             retain: false,
-            content_type: "application/cloudevents+json",
+            content_type: EVENT_CONTENT_TYPE,
             properties,
             expiry: (item.class == EventClass::P3).then_some(HEALTH_EXPIRY),
         }

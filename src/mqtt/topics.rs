@@ -1,9 +1,23 @@
 //! Names on the broker: `<root>/<tenant>/<site>/<device>/…`, and what is said on `state/online`.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::link::Message;
 use crate::config::{Mqtt, Site};
+
+/// What stands on `state/online`: is the box there?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Presence {
+    /// True from the start of a connection to its end.
+    pub online: bool,
+    /// Number of the connection; it only grows. A message with a lower one than the last is out of date.
+    pub session: u64,
+    /// Epoch of the outbox, as in the ids of events.
+    pub epoch: String,
+    /// Version of the program.
+    pub version: String,
+}
 
 /// The topics of one box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +50,11 @@ impl Topics {
     /// What stands on `state/online`: retained, so that a late subscriber learns it too. A consumer ignores a message
     /// whose `session` is lower than one it has seen: a will may come long after its connection was replaced.
     pub(super) fn presence(&self, online: bool, session: u64, epoch: &str) -> Message {
-        let says = json!({
-            "online": online, "session": session, "epoch": epoch, "version": env!("CARGO_PKG_VERSION"),
-        });
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let says = Presence { online, session, epoch: epoch.to_owned(), version };
         Message {
             topic: self.whole("state/online"),
-            payload: says.to_string().into_bytes(),
+            payload: serde_json::to_vec(&says).expect("words and numbers can be written"),
             retain: true,
             content_type: "application/json",
             properties: Vec::new(),

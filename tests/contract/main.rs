@@ -1,9 +1,20 @@
-//! The contract with the platform: committed schemas and examples are those that the program's types generate.
+//! The contract with the platform: the committed schemas, examples and `asyncapi.yaml` are those that the program's
+//! types generate, others' validators find them sound, and no consumer of the last release is hurt.
 //!
-//! `FORECOURT_BLESS=1 cargo test --test contract` writes them anew after a deliberate change.
+//! `FORECOURT_BLESS=1 cargo test --test contract` writes them anew after a deliberate change;
+//! `FORECOURT_RELEASE=1.2.0` with the same command keeps today's schemas as those of that release.
 
-#[path = "support/contract.rs"]
+#![allow(clippy::print_stderr, reason = "the lines that say what was skipped")]
+
+mod asyncapi;
+mod channels;
+mod compatibility;
+mod compatibility_tests;
+#[path = "../support/contract.rs"]
 mod contract;
+mod released;
+mod validators;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,6 +22,7 @@ use std::path::Path;
 use forecourt::domain::event::*;
 use forecourt::domain::site::ZoneKind;
 use forecourt::domain::time::TimeQuality;
+use forecourt::mqtt::Presence;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -161,18 +173,36 @@ fn pretty(json: &Value) -> String {
     format!("{json:#}\n")
 }
 
-/// Everything in `contract/` that the types generate, by path.
-fn generated() -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for kind in EventKind::ALL {
-        files.insert(format!("{}.schema.json", kind.name()), pretty(&schema(kind)));
-    }
+/// The examples, by file.
+fn example_files() -> Vec<(String, Value)> {
+    let mut files = Vec::new();
     for (number, (name, event, time)) in (1..).zip(examples()) {
         let bytes = compose(&envelope(number, time), &event);
-        files.insert(
-            format!("examples/{name}.json"),
-            pretty(&serde_json::from_slice(&bytes).expect("an event is JSON")),
-        );
+        files.push((name.to_owned(), serde_json::from_slice(&bytes).expect("an event is JSON")));
+    }
+    let presence = Presence { online: true, session: 3_000_001, epoch: "f3k7q2".into(), version: "1.0.0".into() };
+    files.push(("state-online".to_owned(), serde_json::to_value(presence).expect("it is JSON")));
+    files
+}
+
+/// The examples by the message that they are examples of.
+fn examples_by_message() -> BTreeMap<String, Vec<(String, Value)>> {
+    let mut by_message: BTreeMap<String, Vec<(String, Value)>> = BTreeMap::new();
+    for (file, payload) in example_files() {
+        let message = payload["type"].as_str().and_then(|kind| kind.rsplit('.').next()).unwrap_or(&file).to_owned();
+        by_message.entry(message).or_default().push((file, payload));
+    }
+    by_message
+}
+
+/// Everything in `contract/` that the types generate, by path.
+fn generated() -> BTreeMap<String, String> {
+    let mut files = BTreeMap::from([("asyncapi.yaml".to_owned(), asyncapi::text(&examples_by_message()))]);
+    for channel in channels::channels() {
+        files.insert(channel.schema_file(), pretty(&channel.schema));
+    }
+    for (name, payload) in example_files() {
+        files.insert(format!("examples/{name}.json"), pretty(&payload));
     }
     files
 }
@@ -207,9 +237,26 @@ fn the_committed_contract_is_the_generated_one() {
         let committed = std::fs::read_to_string(contract::folder().join(name)).unwrap_or_default();
         assert_eq!(&committed, text, "contract/{name} is old; run `FORECOURT_BLESS=1 cargo test --test contract`");
     }
-    for entry in std::fs::read_dir(contract::folder().join("examples")).unwrap() {
-        let name = format!("examples/{}", entry.unwrap().file_name().to_string_lossy());
-        assert!(files.contains_key(&name), "nothing generates contract/{name} any more; delete it");
+    for folder in ["", "examples/"] {
+        for entry in std::fs::read_dir(contract::folder().join(folder)).unwrap() {
+            let name = format!("{folder}{}", entry.unwrap().file_name().to_string_lossy());
+            let known = files.contains_key(&name) || !name.ends_with(".json");
+            assert!(known, "nothing generates contract/{name} any more; delete it");
+        }
+    }
+}
+
+#[test]
+fn every_message_has_an_example_that_satisfies_its_schema() {
+    bless();
+    let examples = examples_by_message();
+    for channel in channels::channels() {
+        let shown = examples.get(&channel.name).map_or(&[][..], Vec::as_slice);
+        assert!(!shown.is_empty(), "{} has no example", channel.name);
+        for (name, payload) in shown {
+            assert!(contract::validator(&channel.name).is_valid(payload), "{name}");
+        }
+        assert!(!channel.summary().is_empty(), "{} says nothing of itself", channel.name);
     }
 }
 
