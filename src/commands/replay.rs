@@ -41,6 +41,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let loaded = global.settings()?;
     let (mut config, base) = (loaded.config, loaded.base);
     pack::prefer(&mut config.plates, &args.packs, &base, &[Task::PlateDetect, Task::PlateOcr])?;
+    pack::prefer_faces(&mut config.faces, &args.packs, &base, &[Task::FaceDetect, Task::FaceEmbed])?;
     let start = replay::start_of(&args.clips[0], args.start)?;
     let members = open_members(&config, &base, args.members.as_deref(), start)?;
     let mut replay = Replay::new(&config, &base, args.camera.as_deref(), members, start)?;

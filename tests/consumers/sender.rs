@@ -58,7 +58,7 @@ impl Sender {
     /// Starts to deliver, so many events of a backlog a second.
     pub fn connect(&mut self, drain_per_second: u32) {
         self.config.mqtt.drain_per_second = drain_per_second;
-        self.running = Some(Delivery::start(&self.config, &mut self.spool).unwrap());
+        self.running = Some(Delivery::start(&self.config, &mut self.spool, || ()).unwrap());
     }
 
     /// Says farewell. What was acknowledged stays in the outbox unless [`Sender::settle`] was called.

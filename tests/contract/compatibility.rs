@@ -72,7 +72,7 @@ impl Found<'_> {
 
     fn compare(&mut self, path: &str, old: &Value, new: &Value) {
         let both = (old["$ref"].as_str().unwrap_or_default(), new["$ref"].as_str().unwrap_or_default());
-        if both.0 != "" && !self.seen.insert((format!("{path} {}", both.0), both.1.to_owned())) {
+        if !both.0.is_empty() && !self.seen.insert((format!("{path} {}", both.0), both.1.to_owned())) {
             return;
         }
         let (whole_old, whole_new) = (self.old, self.new);

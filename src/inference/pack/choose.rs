@@ -45,12 +45,12 @@ impl Chosen {
 /// Those of the settings stay only when the given ones lack a model for a `needed` task. Folders that were given are
 /// relative to the working folder and become absolute; `base` is the folder of the settings file.
 pub fn prefer(plates: &mut Plates, given: &[String], base: &Path, needed: &[Task]) -> Result<(), ManifestError> {
-    put_first(&mut plates.packs, &plates.pack_folders, given, base, needed)
+    put_first(&mut plates.packs, &plates.pack_folders, given, base, needed, |task| !task.is_face())
 }
 
 /// The same for faces.
 pub fn prefer_faces(faces: &mut Faces, given: &[String], base: &Path, needed: &[Task]) -> Result<(), ManifestError> {
-    put_first(&mut faces.packs, &faces.pack_folders, given, base, needed)
+    put_first(&mut faces.packs, &faces.pack_folders, given, base, needed, Task::is_face)
 }
 
 fn put_first(
@@ -59,6 +59,7 @@ fn put_first(
     given: &[String],
     base: &Path,
     needed: &[Task],
+    concerns: fn(Task) -> bool,
 ) -> Result<(), ManifestError> {
     if given.is_empty() {
         return Ok(());
@@ -66,11 +67,17 @@ fn put_first(
     let folders = PackFolders::new(folders, base);
     let here = std::env::current_dir().unwrap_or_default();
     let opened: Vec<Pack> = given.iter().map(|name| super::open(name, &folders, &here)).collect::<Result<_, _>>()?;
+    let serves = |pack: &Pack| pack.manifest.models.iter().any(|model| concerns(model.task));
+    // Packs for the other sense alone leave this one's as they are.
+    let given: Vec<&String> = given.iter().zip(&opened).filter(|(_, pack)| serves(pack)).map(|(name, _)| name).collect();
+    if given.is_empty() {
+        return Ok(());
+    }
     let chosen = Chosen(opened);
     let complete = needed.iter().all(|&task| chosen.model(task).is_some());
     let named = |name: &String| !name.contains('/') && super::open(name, &folders, Path::new("")).is_ok();
     let absolute = |name: &String| if named(name) { name.clone() } else { here.join(name).display().to_string() };
-    let mut names: Vec<String> = given.iter().map(absolute).collect();
+    let mut names: Vec<String> = given.into_iter().map(absolute).collect();
     if !complete {
         names.append(packs);
     }
