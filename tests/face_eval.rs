@@ -103,8 +103,9 @@ fn people_are_told_apart_also_on_small_grey_crops() {
 
     // Two are members, two are strangers; a member's gallery holds three pictures.
     let gallery: Vec<String> = [0, 3].iter().flat_map(|p| (0..3).map(move |n| format!("{p}-{n}.png,m{p}"))).collect();
-    let probe =
-        |p: usize, n: usize| format!("{p}-{n}.png,{}", if p.is_multiple_of(3) { format!("m{p}") } else { String::new() });
+    let probe = |p: usize, n: usize| {
+        format!("{p}-{n}.png,{}", if p.is_multiple_of(3) { format!("m{p}") } else { String::new() })
+    };
     let probes: Vec<String> = (0..4).flat_map(|p| (3..counts[p]).map(move |n| probe(p, n))).collect();
     write(folder.path(), "gallery.csv", "file,identity", &gallery);
     write(folder.path(), "probes.csv", "file,identity", &probes);

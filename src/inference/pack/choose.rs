@@ -69,7 +69,8 @@ fn put_first(
     let opened: Vec<Pack> = given.iter().map(|name| super::open(name, &folders, &here)).collect::<Result<_, _>>()?;
     let serves = |pack: &Pack| pack.manifest.models.iter().any(|model| concerns(model.task));
     // Packs for the other sense alone leave this one's as they are.
-    let given: Vec<&String> = given.iter().zip(&opened).filter(|(_, pack)| serves(pack)).map(|(name, _)| name).collect();
+    let given: Vec<&String> =
+        given.iter().zip(&opened).filter(|(_, pack)| serves(pack)).map(|(name, _)| name).collect();
     if given.is_empty() {
         return Ok(());
     }
