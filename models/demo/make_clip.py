@@ -26,6 +26,8 @@ STORY = [
     ("鲁H83E57", "yellow-double", "lorry", (196, 160, 60), 21.5, 2.6, 6200, 0.9, "past", "M-1003"),
     ("京N5Q862", "blue", "car", (70, 74, 80), 25.7, 2.3, 4600, 0.7, "past", ""),
 ]
+#: What members agreed to beyond plate and dwell; those who agree to `face` have photos in `photos/`, see make_showroom.py.
+CONSENTS = {"M-1001": "plate;face;dwell;expression", "M-1004": "plate;face;dwell"}
 FAR_MM, NEAR_MM = 14000.0, 3300.0
 #: Listed members whose vehicles do not come by, so that the list is longer than the clip.
 ABSENT = [("M-1004", "粤B39T52"), ("M-1005", "沪A62F35")]
@@ -162,9 +164,9 @@ def members(path):
         table.writerow("member_ref,plate,tier,list,organisation,valid_from,valid_until,consents,external_ids".split(","))
         for entry in STORY:
             if entry[-1]:
-                table.writerow([entry[-1], entry[0], "gold", "member", "demo-store", "", "", "plate;dwell", ""])
+                table.writerow([entry[-1], entry[0], "gold", "member", "demo-store", "", "", CONSENTS.get(entry[-1], "plate;dwell"), ""])
         for member_ref, plate in ABSENT:
-            table.writerow([member_ref, plate, "silver", "member", "demo-store", "", "", "plate;dwell", ""])
+            table.writerow([member_ref, plate, "silver", "member", "demo-store", "", "", CONSENTS.get(member_ref, "plate;dwell"), ""])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,20 @@
 """Stories about the rendered heads, the networks of `face-demo`, the showroom's files: `python -m pytest models/training`."""
+import csv
+import sys
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 import face_nets
 from heads import align, draw, person, scenes, shape, view
+
+DEMO = Path(__file__).resolve().parents[1] / "demo"
+sys.path.insert(0, str(DEMO))
+import make_showroom  # noqa: E402
 
 
 def rng(seed=1):
@@ -30,7 +38,7 @@ def test_points_keep_their_order_and_lie_on_the_head(yaw):
     points, alpha = view.landmarks(made, seen), view.shoot(made, seen)[..., 3]
     assert points[0, 0] < points[1, 0] and points[3, 0] < points[4, 0]
     assert points[:2, 1].max() < points[2, 1] < points[3:, 1].min()
-    assert all(alpha[int(y), int(x)] > 0.5 for x, y in points)
+    assert all(alpha[int(y) - 1:int(y) + 2, int(x) - 1:int(x) + 2].max() > 0.5 for x, y in points)
     x0, y0, x1, y1 = view.box(made, seen)
     assert (points[:, 1] > y0).all() and (points[:, 1] < y1).all() and x0 < points[[0, 1, 3, 4], 0].mean() < x1
 
@@ -120,3 +128,37 @@ def test_vectors_have_unit_length_and_the_classes_their_log_odds():
     assert torch.allclose(face_nets.Embedder().eval()(torch.rand(2, 3, 112, 112)).norm(dim=1), torch.ones(2), atol=1e-5)
     side = face_nets.EXPRESSION_SIDE
     assert face_nets.Expression(5).eval()(torch.rand(2, 3, side, side)).shape == (2, 5)
+
+
+def showroom():
+    return list(csv.DictReader((DEMO / "showroom.csv").open(encoding="utf-8")))
+
+
+def test_the_member_stands_at_both_cars_for_different_times_and_leaves_smiling():
+    stays = {row["zone"]: float(row["last_s"]) - float(row["first_s"]) for row in showroom() if row["member_ref"] == "M-1001" and row["zone"]}
+    assert set(stays) == {"display-1", "display-2"} and min(stays.values()) > 4 and abs(stays["display-1"] - stays["display-2"]) > 2
+    looks = {row["expression"] for row in showroom() if row["member_ref"] == "M-1001" and row["clip"] == "door" and row["expression"]}
+    assert looks == {"happiness"}
+    assert sum(row["clip"] == clip and not row["member_ref"] and not row["zone"] and not row["expression"] for row in showroom() for clip in ("showroom", "door")) >= 6
+
+
+def test_whoever_is_shown_by_face_has_consented_and_has_photos():
+    listed = {row["member_ref"]: row["consents"].split(";") for row in csv.DictReader((DEMO / "members.csv").open(encoding="utf-8"))}
+    for member in {row["member_ref"] for row in showroom()} - {""}:
+        assert {"face", "expression"} <= set(listed[member])
+    photographed = {path.stem[:6] for path in (DEMO / "photos").glob("*.jpg")}
+    assert photographed == {member for member, consents in listed.items() if "face" in consents}
+
+
+def test_the_clips_are_as_long_as_the_script_says_and_small():
+    for clip, length in make_showroom.LENGTHS_S.items():
+        video = cv2.VideoCapture(str(DEMO / f"{clip}.mp4"))
+        assert video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS) == pytest.approx(length, abs=0.1)
+        assert (DEMO / f"{clip}.mp4").stat().st_size < 1_500_000
+
+
+def test_somebody_behind_another_is_hidden():
+    walk = [w for w in make_showroom.WALKS if w[1] == "M-1001" and w[0] == "showroom"][0]
+    near, far = (make_showroom.seen_at(walk, (400.0, 200.0, scale, 0.0, 0.0), 9.0) for scale in (70.0, 40.0))
+    aside = make_showroom.seen_at(walk, (800.0, 200.0, 40.0, 0.0, 0.0), 9.0)
+    assert [round(one.hidden, 1) for one in make_showroom.behind([far, aside, near])] == [1.0, 0.0, 0.0]

@@ -15,6 +15,8 @@ import face_banks
 import face_nets
 from heads import person
 
+#: Places for persons in the embedding's training, so that a bank may still grow while it runs.
+PERSONS = 1280
 #: Steps, batch, highest rate.
 PLANS = {"detector": (1000, 12, 2.5e-3), "embedding": (1600, 48, 2.5e-3), "expression": (1000, 48, 2e-3)}
 
@@ -66,7 +68,7 @@ def targets(batch, grid):
 class EmbeddingTask:
     def __init__(self, bank):
         self.data = face_banks.Crops(bank)
-        self.net = nn.ModuleDict({"net": face_nets.Embedder(), "margin": face_nets.Margin(self.data.persons)})
+        self.net = nn.ModuleDict({"net": face_nets.Embedder(), "margin": face_nets.Margin(max(PERSONS, self.data.persons))})
 
     def loss(self, net, size, rng):
         chosen = rng.integers(len(self.data.images), size=size)

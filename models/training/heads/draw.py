@@ -80,7 +80,7 @@ def shoulders(rgba, made, seen, rng, cloth=None):
     """Puts clothes below the neck, behind the head."""
     turn = 1 - 0.25 * abs(np.sin(np.radians(seen.yaw)))
     wide = 1.5 * turn * rng.uniform(0.9, 1.15)
-    outline = np.array([[-0.34, -1.22], [0.34, -1.22], [wide * 0.75, -1.42], [wide, -1.75], [wide * 1.06, -6], [-wide * 1.06, -6], [-wide, -1.75], [-wide * 0.75, -1.42]])
+    outline = np.array([[-0.34, -1.22], [0.34, -1.22], [wide * 0.75, -1.42], [wide, -1.75], [wide * 1.06, -14], [-wide * 1.06, -14], [-wide, -1.75], [-wide * 0.75, -1.42]])
     neck = view.project([[0.0, -1.2, -0.05]], seen)[0]
     spots = np.stack([neck[0] + seen.scale * outline[:, 0], neck[1] - seen.scale * (outline[:, 1] + 1.2)], 1)
     mask = np.zeros(rgba.shape[:2], np.uint8)

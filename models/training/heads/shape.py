@@ -174,7 +174,8 @@ def landmarks(rho, person, e):
     """Eyes, nose, corners of the mouth (left in the picture first): 5 x 3."""
     m = person.m
     half, corner = mouth_half(person, e), corner_y(person, e)
-    return at(rho, [-m["eye_x"], m["eye_x"], 0.0, -half, half], [m["eye_y"], m["eye_y"], nose_tip(person), corner, corner])
+    tip = nose_tip(person) + 0.05  # where the ridge is highest; below it the nose turns back to the lip
+    return at(rho, [-m["eye_x"], m["eye_x"], 0.0, -half, half], [m["eye_y"], m["eye_y"], tip, corner, corner])
 
 
 def outline(rho, e):

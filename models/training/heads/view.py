@@ -10,7 +10,7 @@ import numpy as np
 
 from . import hair, shape, skin
 
-_STEPS, _NEAR, _FAR = 24, 1.35, -1.3
+_STEPS, _NEAR, _FAR = 28, 1.35, -1.3
 
 
 @dataclass(frozen=True)
@@ -128,26 +128,27 @@ def shoot(head, view, light=Light()):
 
 
 def _march(rho, turn, grid):
-    """Depth of the first hit for every ray and the least distance to the surface on the way (negative: hit)."""
+    """Depth of the first hit for every ray, else of the nearest miss; the distance to the surface there (negative: hit)."""
     ahead = turn[2]
     base = grid[..., :1] * turn[0] + grid[..., 1:] * turn[1]
     bx, by, bz = (np.ascontiguousarray(base[..., k]) for k in range(3))
     rows, columns = rho.shape
     u_scale, v_scale = columns / (2 * np.pi), rows / (shape.Y_HIGH - shape.Y_LOW)
     t = np.sqrt(np.clip(_NEAR ** 2 - (grid[..., 0] / 1.2) ** 2, 0, None)).astype(np.float32)
-    least, outside, inside = np.full_like(t, 9.0), t.copy(), np.full_like(t, np.nan)
+    least, nearest, outside, inside = np.full_like(t, 9.0), t.copy(), t.copy(), np.full_like(t, np.nan)
     for _ in range(_STEPS):
         x, z = bx + t * ahead[0], bz + t * ahead[2]
         u = (np.arctan2(x, z) + np.pi) * u_scale - 0.5
         v = (shape.Y_HIGH - (by + t * ahead[1])) * v_scale - 0.5
         away = np.sqrt(x * x + z * z) - cv2.remap(rho, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        np.copyto(nearest, t, where=away < least)
         np.minimum(least, away, out=least)
         hit = away < 0
         inside[hit] = t[hit]
         np.copyto(outside, t, where=~hit)
         found = inside < 9
-        t = np.where(found, (outside + inside) / 2, np.maximum(t - np.clip(0.65 * away, 0.012, 0.30), _FAR))
-    return t, np.where(found, -1.0, least)
+        t = np.where(found, (outside + inside) / 2, np.maximum(t - np.clip(0.65 * away, 0.045, 0.30), _FAR))
+    return np.where(found, t, nearest), np.where(found, -1.0, least)
 
 
 def _lit(head, view, light, turn, theta, y):
