@@ -11,10 +11,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use forecourt::camera::open_clip;
+use forecourt::config::Privacy;
 use forecourt::domain::face::FaceObservation;
 use forecourt::domain::frame::Frame;
 use forecourt::domain::observation::StageTimes;
 use forecourt::inference::{FaceReader, Wanted};
+use forecourt::store::keys::KeyRing;
+use forecourt::store::members::{ImportOptions, MemberStore, NewTemplate};
 use serde_json::Value;
 use support::{crop, grey, reader, shared};
 
@@ -185,4 +188,64 @@ fn the_packs_for_faces_are_listed_verified_and_measured() {
     command.args(["models", "verify", "--json"]).args(PACKS).env("FORECOURT_SHARED", &shared);
     let verified = told(&command.current_dir(folder.path()).output().unwrap());
     assert_eq!(verified["ok"], true, "{verified}");
+}
+
+/// A list with two members who agreed, each with one photograph, and its settings.
+fn enrolled(shared: &Path, folder: &Path, reader: &mut FaceReader) {
+    let privacy = Privacy { insecure_key: true, ..Privacy::default() };
+    let ring = KeyRing::load(&privacy, folder).unwrap();
+    let mut store = MemberStore::open(&folder.join("members.db")).unwrap();
+    let line =
+        |name: &str, n: u32| format!("{{\"member_ref\":\"{name}\",\"plate\":[\"皖A{n}\"],\"consents\":[\"face\"]}}\n");
+    let list = line("smith", 10000) + &line("jones", 20000);
+    let options = ImportOptions::at("2026-05-01T00:00:00Z".parse().unwrap());
+    store.import(list.as_bytes(), &options, &mut |_| {}).unwrap();
+    for (name, clip, people) in
+        [("smith", "head-pose-face-detection-male.mp4", 1), ("jones", "face-demographics-walking-and-pause.mp4", 3)]
+    {
+        let (frame, faces) = faces_of(shared, clip, people, reader).swap_remove(2);
+        let vector = reader.embed_at(&frame, &faces[0].points, true, &mut StageTimes::default()).unwrap().unwrap();
+        let template = NewTemplate { space: reader.space().unwrap().name.clone(), vector, quality: Some(0.9) };
+        store.enrol(&ring, name, &[template], false).unwrap();
+    }
+    std::fs::write(folder.join("box.toml"), "[privacy]\ninsecure_key = true\n").unwrap();
+}
+
+fn save(frame: &Frame, path: &Path) {
+    let bgr = |x: u32, y: u32| frame.pixel(x, y);
+    let rgb = image::RgbImage::from_fn(frame.width, frame.height, |x, y| {
+        let [b, g, r] = bgr(x, y);
+        image::Rgb([r, g, b])
+    });
+    rgb.save(path).unwrap();
+}
+
+#[test]
+fn a_member_is_known_at_another_moment_and_those_beside_him_are_nobody() {
+    let Some(shared) = shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = reader(&shared, PACKS[1]);
+    enrolled(&shared, folder.path(), &mut reader);
+    let clips = [("head-pose-face-detection-male.mp4", 1), ("face-demographics-walking-and-pause.mp4", 3)];
+    for (place, (clip, people)) in clips.into_iter().enumerate() {
+        let (frame, _) = faces_of(&shared, clip, people, &mut reader).pop().unwrap();
+        save(&frame, &folder.path().join(format!("{place}.png")));
+    }
+    let words = ["--config", "box.toml", "read", "--faces", "--members", "members.db", "--json", "0.png", "1.png"];
+    let output = forecourt(&shared, folder.path(), &words);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let pictures: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let smith = &pictures[0]["faces"][0]["member"];
+    assert_eq!((&smith["verdict"], &smith["member_ref"]), (&"member".into(), &"smith".into()));
+    assert!(smith["score"].as_f64().unwrap() > smith["threshold"].as_f64().unwrap());
+    let faces = pictures[1]["faces"].as_array().unwrap();
+    let known: Vec<&Value> = faces.iter().filter(|face| !face["member"]["member_ref"].is_null()).collect();
+    assert_eq!((faces.len(), known.len(), &known[0]["member"]["member_ref"]), (3, 1, &"jones".into()));
+    assert!(faces.iter().all(|face| !face["member"]["why"].as_str().unwrap().is_empty()));
+    let table = forecourt(&shared, folder.path(), &words.map(|word| if word == "--json" { "1.png" } else { word }));
+    assert!(String::from_utf8_lossy(&table.stdout).contains("smith"));
+    // Without the key nobody is known, and the reason is told.
+    let locked = forecourt(&shared, folder.path(), &words[2..]);
+    assert!(!locked.status.success() && String::from_utf8_lossy(&locked.stderr).contains("key"));
 }

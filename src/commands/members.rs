@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 
+pub(super) use self::look::short as not_matched;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::Config;

@@ -29,6 +29,9 @@ pub struct Args {
     /// Look for faces instead of plates.
     #[arg(long)]
     faces: bool,
+    /// With `--faces`: the member list in which to look whose face it is, such as `/var/lib/forecourt/members.db`.
+    #[arg(long, value_name = "DB", requires = "faces")]
+    members: Option<PathBuf>,
 }
 
 /// One picture with what was seen in it.
@@ -41,7 +44,8 @@ struct Seen {
 /// Runs it; exit code 5 when a picture could not be read, 4 when there was no plate in any.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     if args.faces {
-        return read_faces::run(&args.images, &args.pack, Setup::new(global)?, global.json);
+        let members = args.members.as_deref();
+        return read_faces::run(&args.images, &args.pack, members, Setup::new(global)?, global.json);
     }
     let setup = Setup::new(global)?.prefer(&args.pack, &[Task::PlateDetect, Task::PlateOcr])?;
     let mut reader = PlateReader::load(&setup.config.plates, &setup.config.inference, &setup.base)?;

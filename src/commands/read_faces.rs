@@ -1,4 +1,7 @@
-//! `forecourt read --faces`: the faces of picture files. Vectors are compared, never printed.
+//! `forecourt read --faces`: the faces of picture files, and with `--members` whose they are. Vectors are compared, never
+//! printed.
+
+mod who;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -6,6 +9,7 @@ use std::time::Instant;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Map, Value, json};
 
+use self::who::{Answer, Who};
 use super::Exit;
 use super::models::stages::rounded;
 use super::vision::Setup;
@@ -17,19 +21,29 @@ use crate::inference::{FaceReader, Wanted, still};
 /// One picture with the faces in it.
 struct Seen {
     size: (u32, u32),
-    faces: Vec<FaceObservation>,
+    faces: Vec<(FaceObservation, Option<Answer>)>,
     decode_ms: f32,
     times: StageTimes,
 }
 
 /// Runs it; exit code 5 when a picture could not be read, 4 when there was no face in any.
-pub fn run(images: &[PathBuf], packs: &[String], setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
+pub fn run(
+    images: &[PathBuf],
+    packs: &[String],
+    members: Option<&Path>,
+    setup: Setup,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
     let setup = setup.prefer_faces(packs, &[Task::FaceDetect, Task::FaceEmbed])?;
     let mut reader = FaceReader::load(&setup.config.faces, &setup.config.inference, &setup.base)?;
+    let who = members.map(|file| Who::open(file, &setup.config, &reader)).transpose()?;
+    if let Some(who) = &who {
+        eprintln!("{}", who.about());
+    }
     let (mut faces, mut refused) = (0, 0);
     for path in images {
         let name = path.display().to_string();
-        let seen = look(path, &mut reader);
+        let seen = look(path, &mut reader, who.as_ref());
         match &seen {
             Ok(seen) => faces += seen.faces.len(),
             Err(error) => {
@@ -54,17 +68,24 @@ pub fn run(images: &[PathBuf], packs: &[String], setup: Setup, as_json: bool) ->
     })
 }
 
-fn look(path: &Path, reader: &mut FaceReader) -> anyhow::Result<Seen> {
+fn look(path: &Path, reader: &mut FaceReader, who: Option<&Who>) -> anyhow::Result<Seen> {
     let begun = Instant::now();
     let frame = still::picture(path)?;
     let decode_ms = begun.elapsed().as_secs_f32() * 1e3;
     let mut times = StageTimes::default();
-    let faces = reader.observe(&frame, &mut |_| Wanted::ALL, &mut times)?;
+    let mut faces = Vec::new();
+    for face in reader.observe(&frame, &mut |_| Wanted::ALL, &mut times)? {
+        let answer = match (who, &face.embedding) {
+            (Some(who), Some(vector)) => Some(who.is(vector)?),
+            _ => None,
+        };
+        faces.push((face, answer));
+    }
     Ok(Seen { size: (frame.width, frame.height), faces, decode_ms, times })
 }
 
 fn picture_json(name: &str, seen: &Seen) -> Value {
-    let faces: Vec<Value> = seen.faces.iter().map(face_json).collect();
+    let faces: Vec<Value> = seen.faces.iter().map(|(face, answer)| face_json(face, answer.as_ref())).collect();
     let ms = json!({
         "decode": rounded(seen.decode_ms),
         "face_work": rounded(seen.times.face_work_ms),
@@ -73,7 +94,7 @@ fn picture_json(name: &str, seen: &Seen) -> Value {
     json!({ "image": name, "width": seen.size.0, "height": seen.size.1, "faces": faces, "ms": ms })
 }
 
-fn face_json(face: &FaceObservation) -> Value {
+fn face_json(face: &FaceObservation, answer: Option<&Answer>) -> Value {
     let (quality, rect) = (&face.quality, &face.rect);
     let sides = [rect.x1, rect.y1, rect.x2, rect.y2].map(rounded);
     json!({
@@ -93,6 +114,7 @@ fn face_json(face: &FaceObservation) -> Value {
         "rejected": face.rejected.map(|reason| reason.word()),
         "recognisable": face.embedding.is_some(),
         "expression": face.expression.as_ref().map(expression_json),
+        "member": answer.map(|answer| &answer.told),
     })
 }
 
@@ -116,8 +138,8 @@ fn tell(name: &str, seen: &Seen) {
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["box", "sure", "quality", "eyes", "turn, nod, tilt", "recognisable", "expression"]);
-    for face in &seen.faces {
+    table.set_header(["box", "sure", "quality", "eyes", "turn, nod, tilt", "recognisable", "expression", "member"]);
+    for (face, answer) in &seen.faces {
         let quality = &face.quality;
         let rect = face.rect;
         let likeliest =
@@ -130,7 +152,13 @@ fn tell(name: &str, seen: &Seen) {
             [quality.yaw, quality.pitch, quality.roll].map(|angle| format!("{angle:.0}°")).join(" "),
             face.rejected.map_or("yes", |reason| reason.word()).to_owned(),
             likeliest.map_or("–".to_owned(), |(word, share)| format!("{word} {:.0} %", share * 100.0)),
+            answer.as_ref().map_or("–".to_owned(), who_told),
         ]);
     }
     println!("{table}\n");
+}
+
+fn who_told(answer: &Answer) -> String {
+    let who = answer.member_ref.as_deref().unwrap_or("no member");
+    format!("{who}: {}", answer.why)
 }

@@ -54,13 +54,18 @@ pub enum Signage {
 /// is too strict rather than too loose until `members calibrate` measures it.
 const UNMEASURED: (f64, f64) = (0.10, 0.13);
 
+/// When a face is taken for a member, as long as the gallery has not measured its own impostors.
+pub fn face_policy(config: &Config, space: &Space) -> Policy {
+    let impostors = space.impostors.unwrap_or_else(|| Impostors::normal(UNMEASURED.0, UNMEASURED.1));
+    Policy::new(impostors, config.faces.false_positive_identification_rate)
+}
+
 impl FaceMatching {
     /// For the vectors of a pack.
     pub fn new(config: &Config, base: &Path, space: &Space, signage: Signage) -> Self {
-        let impostors = space.impostors.unwrap_or_else(|| Impostors::normal(UNMEASURED.0, UNMEASURED.1));
         Self {
             space: space.name.clone(),
-            policy: Policy::new(impostors, config.faces.false_positive_identification_rate),
+            policy: face_policy(config, space),
             privacy: config.privacy.clone(),
             folder: base.join(&config.storage.folder),
             signage,

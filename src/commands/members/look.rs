@@ -121,7 +121,7 @@ pub(super) fn matchable(member: &Member, at: Timestamp, zone: &TimeZone) -> Resu
 }
 
 /// The reason as a word.
-pub(super) fn short(why: NotMatched) -> &'static str {
+pub(in crate::commands) fn short(why: NotMatched) -> &'static str {
     match why {
         NotMatched::NoConsent => "no-consent",
         NotMatched::NotYetValid => "not-yet-valid",

@@ -1,7 +1,8 @@
 //! A whole frame to a network's input: letterbox or stretch, bilinear or mean of areas.
 //!
 //! Bilinear follows `cv2.resize(INTER_LINEAR)`: pixel centres are mapped, and four neighbours are weighed. Rows are
-//! first resampled along x, and each is kept for the next output row that needs it.
+//! first resampled along x, and each is kept for the next output row that needs it. Where pixel falls on pixel, as in a
+//! third of 1920 × 1080, the neighbours weigh nothing and are not looked at.
 
 use super::{Pixels, Tensor};
 use crate::domain::geometry::Point;
@@ -126,12 +127,17 @@ impl Resizer {
         }
         for y in 0..at.height {
             let tap = self.rows[y];
-            self.ensure(from, tap.first, tap.second);
+            let second = if tap.weight == 0 { tap.first } else { tap.second };
+            self.ensure(from, tap.first, second);
             let [upper, lower] = &self.cache;
-            let lower = if upper.source == Some(tap.second) { upper } else { lower };
+            let lower = if upper.source == Some(second) { upper } else { lower };
             let share = tap.weight as f32 / ONE as f32;
             for ((blended, above), below) in self.blended.iter_mut().zip(&upper.planes).zip(&lower.planes) {
-                blend(blended, above, below, share);
+                if tap.weight == 0 {
+                    take(blended, above);
+                } else {
+                    blend(blended, above, below, share);
+                }
             }
             let [blue, green, red] = &self.blended;
             to.put_row(at.top + y, at.left, [blue, green, red]);
@@ -181,14 +187,26 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
 }
 
 fn along_x(row: &[u8], columns: &[Tap], [blue, green, red]: &mut [Vec<i32>; 3]) {
+    let (pixels, _) = row.as_chunks::<3>();
     let out = blue.iter_mut().zip(green.iter_mut()).zip(red.iter_mut());
+    if columns.iter().all(|tap| tap.weight == 0) {
+        for (tap, ((blue, green), red)) in columns.iter().zip(out) {
+            [*blue, *green, *red] = pixels[tap.first].map(|value| i32::from(value) * ONE);
+        }
+        return;
+    }
     for (tap, ((blue, green), red)) in columns.iter().zip(out) {
-        let (a, b) = (&row[tap.first * 3..tap.first * 3 + 3], &row[tap.second * 3..tap.second * 3 + 3]);
+        let (a, b) = (pixels[tap.first], pixels[tap.second]);
         let (near, far) = (ONE - tap.weight, tap.weight);
         *blue = i32::from(a[0]) * near + i32::from(b[0]) * far;
         *green = i32::from(a[1]) * near + i32::from(b[1]) * far;
         *red = i32::from(a[2]) * near + i32::from(b[2]) * far;
     }
+}
+
+fn take(to: &mut [f32], row: &[i32]) {
+    const UNIT: f32 = 1.0 / ONE as f32;
+    to.iter_mut().zip(row).for_each(|(to, &value)| *to = value as f32 * UNIT);
 }
 
 fn blend(to: &mut [f32], above: &[i32], below: &[i32], share: f32) {
@@ -295,6 +313,19 @@ mod tests {
             let mut to = tensor(2, 1);
             Resizer::default().resize(from, &mut to, Fit::Stretch, how, 0.0);
             assert_eq!(values(&to), [5.0, 25.0, 5.0, 25.0, 5.0, 25.0], "{how:?}");
+        }
+    }
+
+    #[test]
+    fn a_third_takes_the_middle_pixel_of_each_nine() {
+        let (width, height) = (12, 9);
+        let bgr: Vec<u8> = (0..width * height).flat_map(|place| [place as u8, (place * 2) as u8, 7]).collect();
+        let mut to = tensor(4, 3);
+        Resizer::default().resize(Pixels { width, height, bgr: &bgr }, &mut to, Fit::Stretch, Resize::Bilinear, 0.0);
+        let found = values(&to);
+        for (x, y) in (0..3).flat_map(|y| (0..4).map(move |x| (x, y))) {
+            let middle = ((3 * y + 1) * width + 3 * x + 1) as f32;
+            assert_eq!((found[y * 4 + x], found[12 + y * 4 + x]), (middle, 2.0 * middle));
         }
     }
 
