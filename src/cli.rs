@@ -74,6 +74,10 @@ pub enum Command {
     Read(commands::read::Args),
     /// Packs of models: list, verify, measure.
     Models(commands::models::Args),
+    /// What the box holds about people: report, purge, keys, audit log.
+    Privacy(commands::privacy::Args),
+    /// What an installer does once at a site.
+    Provision(commands::provision::Args),
     /// The clock of a box without a battery: show it, write it down, set it forward at the start.
     Clock(commands::clock::Args),
     /// Man pages and shell completions.

@@ -2,11 +2,14 @@
 //!
 //! These commands show plates, because the list is what they are about; nothing here is logged.
 
+mod calibrate;
 mod explain;
 mod import;
 mod look;
 mod remove;
 mod write;
+
+pub(super) use self::look::table;
 
 use std::path::PathBuf;
 
@@ -38,8 +41,10 @@ enum Action {
     List(look::ListArgs),
     /// Show all that the list holds of members.
     Show(look::ShowArgs),
-    /// Remove members; effective for the next match.
+    /// Remove members, or only their face templates; effective for the next match.
     Remove(remove::Args),
+    /// Measure how alike the enrolled faces look to each other, and set the threshold by it.
+    Calibrate(calibrate::Args),
     /// Say what a plate would match, and why or why not.
     Match(explain::Args),
 }
@@ -53,6 +58,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Action::List(args) => look::list(args, &place, global.json),
         Action::Show(args) => look::show(args, &place, global.json),
         Action::Remove(args) => remove::run(args, &place, global.json),
+        Action::Calibrate(args) => calibrate::run(&args, &place, global.json),
         Action::Match(args) => explain::run(args, &place, global.json),
     };
     // `members export | head` has shown what was asked for.

@@ -14,6 +14,8 @@ pub mod doc;
 pub mod events;
 pub mod members;
 pub mod models;
+pub mod privacy;
+pub mod provision;
 pub mod read;
 mod read_faces;
 pub mod replay;
@@ -54,6 +56,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args, &cli.global),
         Command::Events(args) => events::run(args, &cli.global),
         Command::Visits(args) => visits::run(args, &cli.global),
+        Command::Privacy(args) => privacy::run(args, &cli.global),
+        Command::Provision(args) => provision::run(args, &cli.global),
         Command::Clock(args) => clock::run(args, &cli.global),
         Command::Doc(args) => doc::run(args, &cli.global),
         Command::Camera(args) => camera::run(args, &cli.global),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::Place;
 use crate::domain::member::{Member, NotMatched};
-use crate::store::members::{Filter, Format, StoreError, object};
+use crate::store::members::{Filter, Format, SpaceCount, StoreError, object};
 
 /// What was typed after `members list`.
 #[derive(Debug, clap::Args)]
@@ -82,18 +82,19 @@ pub(super) fn show(args: ShowArgs, place: &Place, json: bool) -> anyhow::Result<
         let state = matchable(&member, Timestamp::now(), &place.zone);
         if json {
             let mut shown = object(&member);
+            shown["templates"] = json!(store.templates_of(member_ref)?);
             shown["matched_now"] = json!(state.is_ok());
             shown["why_not"] = json!(state.err().map(short));
             writeln!(stdout(), "{shown}")?;
         } else {
-            writeln!(stdout(), "{}", card(&member, state))?;
+            writeln!(stdout(), "{}", card(&member, state, &store.templates_of(member_ref)?))?;
         }
     }
     Ok(exit)
 }
 
 /// Everything about one member, a line each.
-fn card(member: &Member, state: Result<(), NotMatched>) -> Table {
+fn card(member: &Member, state: Result<(), NotMatched>, templates: &[SpaceCount]) -> Table {
     let fields = object(member);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -107,6 +108,9 @@ fn card(member: &Member, state: Result<(), NotMatched>) -> Table {
         };
         table.add_row([name.as_str(), &text]);
     }
+    let faces: Vec<String> =
+        templates.iter().map(|count| format!("{} in space {}", count.templates, count.space)).collect();
+    table.add_row(["face templates", &if faces.is_empty() { "none".to_owned() } else { faces.join("; ") }]);
     let now =
         state.map_or_else(|why| format!("not matched by plate: {}", words(why)), |()| "matched by plate".to_owned());
     table.add_row(["now", &now]);
@@ -148,7 +152,7 @@ fn consents(member: &Member) -> String {
 }
 
 /// A table in the look of the house.
-pub(super) fn table(header: &[&str]) -> Table {
+pub(in crate::commands) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)

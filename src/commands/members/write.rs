@@ -6,11 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::json;
 
 use super::super::Exit;
 use super::Place;
 use super::import::FormatArg;
-use crate::store::members::{Filter, Format, MemberStore};
+use crate::store::members::{Action, Filter, Format, MemberStore};
 
 /// What was typed after `members export`.
 #[derive(Debug, clap::Args)]
@@ -20,21 +21,38 @@ pub(super) struct Args {
     /// How to write it; without it the file's ending decides, else CSV.
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
+    /// Write the face templates too, unsealed, as JSON Lines. Whoever has the file has the faces; the audit log tells of it.
+    #[arg(long, requires = "file")]
+    with_templates: bool,
 }
 
 /// Runs it.
 pub(super) fn run(args: Args, place: &Place) -> anyhow::Result<Exit> {
-    let store = place.open()?;
+    let mut store = place.open()?;
+    if args.with_templates {
+        return with_templates(&args, &mut store, place);
+    }
     let format = args.format.map_or_else(|| by_name(args.file.as_deref()), Format::from);
     match &args.file {
         None => {
             store.export(&Filter::default(), format, BufWriter::new(std::io::stdout().lock()))?;
         }
         Some(file) => {
-            let written = to_file(&store, format, file)?;
+            let written = to_file(file, |sink| Ok(store.export(&Filter::default(), format, sink)?))?;
             eprintln!("{written} members written to {}.", file.display());
         }
     }
+    store.record(Action::MembersExported, "", &json!({ "to_file": args.file.is_some() }))?;
+    Ok(Exit::Ok)
+}
+
+fn with_templates(args: &Args, store: &mut MemberStore, place: &Place) -> anyhow::Result<Exit> {
+    let file = args.file.as_deref().context("name the file that the templates go to")?;
+    let csv = args.format.map(Format::from) == Some(Format::Csv);
+    anyhow::ensure!(!csv, "templates cannot stand in CSV; leave `--format csv` out");
+    let ring = place.keys()?;
+    let written = to_file(file, |sink| Ok(store.export_with_faces(&Filter::default(), &ring, sink)?))?;
+    eprintln!("{written} members written to {} with their face templates, unsealed. Guard it.", file.display());
     Ok(Exit::Ok)
 }
 
@@ -47,14 +65,14 @@ fn by_name(file: Option<&Path>) -> Format {
 }
 
 /// Whole or not at all, readable by its owner only: written beside the target, then moved onto it.
-fn to_file(store: &MemberStore, format: Format, file: &Path) -> anyhow::Result<u64> {
+fn to_file(file: &Path, mut write: impl FnMut(&mut BufWriter<fs::File>) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);
     let written = (|| {
         let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         let mut sink = BufWriter::new(opened);
-        let written = store.export(&Filter::default(), format, &mut sink)?;
+        let written = write(&mut sink)?;
         sink.flush()?;
         sink.get_ref().sync_all()?;
         fs::rename(&beside, file)?;

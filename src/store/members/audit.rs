@@ -251,6 +251,23 @@ impl MemberStore {
         read().map_err(|source| self.sqlite(source))
     }
 
+    /// The newest records of a member, the oldest of them first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn audit_of(&self, member_ref: &str, newest: u64) -> Result<Vec<Record>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from (select * from audit where subject = ?1 order by seq desc limit ?2) order by seq"
+        );
+        let limit = i64::try_from(newest).unwrap_or(i64::MAX);
+        let subject = self.audit_subject(member_ref)?;
+        let read = || -> rusqlite::Result<Vec<Record>> {
+            let mut statement = self.connection.prepare(&sql)?;
+            statement.query_map(params![subject, limit], |row| stored(row).map(Record::from))?.collect()
+        };
+        read().map_err(|source| self.sqlite(source))
+    }
+
     /// Recomputes every hash. `kept`: number and hash of a record, as an earlier check printed them.
     ///
     /// # Errors

@@ -342,6 +342,8 @@ fn signs_and_thresholds_are_kept_and_recorded() {
     here.store.confirm_signage("IMG-0042", "user:li").unwrap();
     let signage = here.store.signage_confirmed().unwrap().unwrap();
     assert_eq!((signage.photo_id.as_str(), signage.confirmed_by.as_str()), ("IMG-0042", "user:li"));
+    let settings = ["a", "a", "b", "a"].map(|digest| here.store.note_settings(digest).unwrap());
+    assert_eq!(settings, [true, false, true, true]);
     assert!(here.store.withdraw_signage().unwrap() && !here.store.withdraw_signage().unwrap());
     let measured = Impostors::fit(&mut (0..5_000).map(|n| (n % 997) as f32 / 3_000.0).collect::<Vec<_>>()).unwrap();
     let before = here.load(now()).0.threshold();

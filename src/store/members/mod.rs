@@ -36,7 +36,7 @@ pub use self::error::StoreError;
 pub use self::export::{ExportError, object};
 pub use self::gallery::FaceReport;
 pub use self::import::ImportOptions;
-pub use self::read::{Counts, Filter};
+pub use self::read::{ConsentCounts, Counts, Filter};
 pub use self::report::{Finding, Outcome, Problem, Report};
 pub use self::rewrap::Rewrapped;
 pub use self::site::{Calibration, Signage};
@@ -105,6 +105,11 @@ impl MemberStore {
     #[must_use]
     pub fn acting_as(self, actor: &str) -> Self {
         Self { actor: actor.to_owned(), ..self }
+    }
+
+    /// In whose name changes are made.
+    pub fn actor(&self) -> &str {
+        &self.actor
     }
 
     /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.
@@ -178,6 +183,11 @@ impl MemberStore {
     /// What the list holds, in numbers.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         read::counts(&self.connection).map_err(|source| self.sqlite(source))
+    }
+
+    /// How many members agreed to what.
+    pub fn consent_counts(&self) -> Result<ConsentCounts, StoreError> {
+        read::consents(&self.connection).map_err(|source| self.sqlite(source))
     }
 
     /// Has another process changed the list since `seen`? Costs microseconds; updates `seen`.

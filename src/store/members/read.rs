@@ -29,6 +29,35 @@ pub struct Counts {
     pub revision: u64,
 }
 
+/// How many members agreed to what, and until when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ConsentCounts {
+    /// May be matched by plate.
+    pub plate: u64,
+    /// May be matched by face.
+    pub face: u64,
+    /// Their time in zones may be told.
+    pub dwell: u64,
+    /// Their expression on leaving may be told.
+    pub expression: u64,
+    /// Have a consent lease.
+    pub leased: u64,
+}
+
+pub(super) fn consents(connection: &Connection) -> rusqlite::Result<ConsentCounts> {
+    let sql = "select coalesce(sum(consent_plate), 0), coalesce(sum(consent_face), 0), coalesce(sum(consent_dwell), 0), \
+               coalesce(sum(consent_expression), 0), count(not_after) from member";
+    connection.query_row(sql, [], |row| {
+        Ok(ConsentCounts {
+            plate: number(row, 0)?,
+            face: number(row, 1)?,
+            dwell: number(row, 2)?,
+            expression: number(row, 3)?,
+            leased: number(row, 4)?,
+        })
+    })
+}
+
 pub(super) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("select revision from state", [], |row| number(row, 0))
 }

@@ -146,6 +146,22 @@ impl MemberStore {
         Ok(true)
     }
 
+    /// Writes down that the service begins with settings of this digest, when the last ones had another; did they?
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn note_settings(&mut self, digest: &str) -> Result<bool, StoreError> {
+        let last = "select detail ->> 'digest' from audit where action = ?1 order by seq desc limit 1";
+        let word = Action::ConfigChanged.word();
+        let before: Option<Option<String>> =
+            self.connection.query_row(last, [word], |row| row.get(0)).optional().map_err(|e| self.sqlite(e))?;
+        let changed = before.flatten().as_deref() != Some(digest);
+        if changed {
+            self.record(Action::ConfigChanged, "", &json!({ "digest": digest }))?;
+        }
+        Ok(changed)
+    }
+
     /// A change with its record, in one transaction; readers see a new revision.
     fn change(
         &mut self,
