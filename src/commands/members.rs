@@ -3,6 +3,7 @@
 //! These commands show plates, because the list is what they are about; nothing here is logged.
 
 mod calibrate;
+mod enroll;
 mod explain;
 mod import;
 mod look;
@@ -20,7 +21,7 @@ use jiff::tz::TimeZone;
 pub(super) use self::look::short as not_matched;
 use super::Exit;
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::store::keys::{KeyError, KeyRing};
 use crate::store::members::{FILE_NAME, MemberStore};
 
@@ -43,6 +44,9 @@ enum Action {
     Show(look::ShowArgs),
     /// Remove members, or only their face templates; effective for the next match.
     Remove(remove::Args),
+    /// Make a face template of photos of a member; the photos are not kept.
+    #[command(visible_alias = "enrol")]
+    Enroll(enroll::Args),
     /// Measure how alike the enrolled faces look to each other, and set the threshold by it.
     Calibrate(calibrate::Args),
     /// Say what a plate would match, and why or why not.
@@ -58,6 +62,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Action::List(args) => look::list(args, &place, global.json),
         Action::Show(args) => look::show(args, &place, global.json),
         Action::Remove(args) => remove::run(args, &place, global.json),
+        Action::Enroll(args) => enroll::run(&args, &place, global.json),
         Action::Calibrate(args) => calibrate::run(&args, &place, global.json),
         Action::Match(args) => explain::run(args, &place, global.json),
     };
@@ -74,6 +79,8 @@ fn nobody_listens(error: &anyhow::Error) -> bool {
 /// Where the list is, and what the settings say about it.
 struct Place {
     config: Config,
+    /// Folder that paths are relative to.
+    base: PathBuf,
     file: PathBuf,
     /// The site's; UTC when the settings name none.
     zone: TimeZone,
@@ -81,14 +88,14 @@ struct Place {
 
 impl Place {
     fn of(global: &Global) -> anyhow::Result<Self> {
-        let config = global.settings()?.config;
+        let Loaded { config, base, .. } = global.settings()?;
         let zone = match &config.site.time_zone {
             Some(name) => {
                 TimeZone::get(name).with_context(|| format!("`site.time_zone`: unknown time zone `{name}`"))?
             }
             None => TimeZone::UTC,
         };
-        Ok(Self { file: config.storage.folder.join(FILE_NAME), config, zone })
+        Ok(Self { file: config.storage.folder.join(FILE_NAME), config, base, zone })
     }
 
     /// The device key that the settings name.

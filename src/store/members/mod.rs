@@ -170,6 +170,12 @@ impl MemberStore {
         read::by_id(&self.connection, id).map_err(|source| self.sqlite(source))
     }
 
+    /// The number of the member of that name.
+    pub fn id_of(&self, member_ref: &str) -> Result<Option<MemberId>, StoreError> {
+        let found = read::get_with_id(&self.connection, member_ref).map_err(|source| self.sqlite(source))?;
+        Ok(found.map(|(id, _)| id))
+    }
+
     /// The member of that name.
     pub fn get(&self, member_ref: &str) -> Result<Option<Member>, StoreError> {
         read::get(&self.connection, member_ref).map_err(|source| self.sqlite(source))
