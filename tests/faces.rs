@@ -139,10 +139,10 @@ fn the_smile_on_leaving_is_told_of_who_agreed_and_of_nobody_else() {
         site.events()
     };
     let agreed = told("M-1");
-    assert_eq!(kinds(&agreed), ["arrival", "exit-expression", "departure"], "{agreed:#?}");
-    assert_eq!(agreed[1]["data"]["expression"], "positive");
-    assert!(agreed[1]["data"]["frames"].as_u64().unwrap() >= 3);
-    assert_eq!(agreed[2]["data"]["closed_by"], "exit");
+    assert_eq!(kinds(&agreed), ["arrival", "dwell", "exit-expression", "departure"], "{agreed:#?}");
+    assert_eq!(agreed[2]["data"]["expression"], "positive");
+    assert!(agreed[2]["data"]["frames"].as_u64().unwrap() >= 3);
+    assert_eq!(agreed[3]["data"]["closed_by"], "exit");
     let silent = told("M-2");
     assert!(!kinds(&silent).contains(&"exit-expression") && kinds(&silent).contains(&"departure"));
 }

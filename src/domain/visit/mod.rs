@@ -116,6 +116,10 @@ impl VisitBook {
     ///
     /// The caller then tells how the list has each of [`VisitBook::members`] now; it may have changed meanwhile.
     pub fn restore(&mut self, saved: Vec<SavedVisit>, uptime: Uptime, stamp: &Stamp) {
+        if saved.is_empty() {
+            // Who comes after the start was not overlooked before it.
+            return;
+        }
         self.blind_until = tick(uptime) + WARM_UP.min(self.rules.absent_after);
         for SavedVisit { mut visit, uptime_ms, stamp: then } in saved {
             visit.take_up(uptime_ms, tick(uptime), stamp, &then);

@@ -2,6 +2,18 @@
 
 use super::*;
 
+#[test]
+fn a_box_that_took_up_no_visit_holds_no_absence_back() {
+    let mut site = Site::new();
+    let stamp = Stamp { boot_id: "b".into(), boot_ms: 0, wall: site.wall, quality: TimeQuality::Synced };
+    site.book.restore(Vec::new(), uptime(0.0), &stamp);
+    site.sight("m1", "gate", 1, zone("bay"));
+    site.watch(&key("gate", 1), zone("bay").as_ref(), 10.0);
+    site.wait(31.0);
+    assert_eq!(site.kinds(), ["arrival", "dwell"], "the stay ended after `dwell_gap`, not after a minute");
+}
+
+
 const QUALITIES: [TimeQuality; 2] = [TimeQuality::Synced, TimeQuality::Unsynced];
 
 fn stamp(boot: &str, boot_seconds: f64, wall: Timestamp, quality: TimeQuality) -> Stamp {
