@@ -20,7 +20,7 @@ use crate::inference::{PlateReader, still};
 /// What was typed after `read`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Pictures: JPEG, PNG or BMP.
+    /// Pictures: JPEG, PNG, BMP or PNM.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Pack that finds or reads, by name or folder; repeatable, the first that has a task serves it.

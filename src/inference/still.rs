@@ -1,4 +1,4 @@
-//! A picture file as a frame: JPEG, PNG or BMP, turned upright as its EXIF data says.
+//! A picture file as a frame: JPEG, PNG, BMP or PNM, turned upright as its EXIF data says.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -29,7 +29,7 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     (limits.max_image_width, limits.max_image_height) = (Some(LONGEST), Some(LONGEST));
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().context("is no JPEG, PNG or BMP that can be read")?;
+    let mut decoder = reader.into_decoder().context("is no JPEG, PNG, BMP or PNM that can be read")?;
     let orientation = decoder.orientation().context("is damaged")?;
     let mut image = DynamicImage::from_decoder(decoder).context("is damaged or too large")?;
     image.apply_orientation(orientation);
@@ -62,6 +62,15 @@ mod tests {
         image::RgbImage::from_pixel(3, 2, image::Rgb([250, 20, 10])).save(&path).unwrap();
         let frame = picture(&path).unwrap();
         assert_eq!((frame.width, frame.height, frame.pixel(2, 1)), (3, 2, [10, 20, 250]));
+    }
+
+    #[test]
+    fn a_grey_map_as_data_sets_hold_them_is_a_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("face.pgm");
+        std::fs::write(&path, b"P5\n3 2\n255\n\x00\x40\x80\xc0\xff\x07").unwrap();
+        let frame = picture(&path).unwrap();
+        assert_eq!((frame.width, frame.height, frame.pixel(2, 1)), (3, 2, [7; 3]));
     }
 
     #[test]

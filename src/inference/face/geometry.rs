@@ -8,8 +8,8 @@ use crate::domain::geometry::{Point, Quad, Rect};
 
 /// How far the tip of the nose stands before the eyes, over the distance between the eyes.
 const NOSE_DEPTH: f32 = 0.45;
-/// Where the nose stands between eyes and mouth when the head is level.
-const NOSE_LEVEL: f32 = 0.49;
+/// Where the nose stands between eyes and mouth when the head is level, as detectors place it on people who look into the camera.
+const NOSE_LEVEL: f32 = 0.54;
 /// From eyes to mouth, over the distance between the eyes.
 const EYES_TO_MOUTH: f32 = 1.15;
 
