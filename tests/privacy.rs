@@ -1,7 +1,11 @@
 //! Stories of `forecourt privacy` and of face templates on the disk, told through the real binary: keys, rotation that is
 //! killed, shredding, the audit log, the report, the signs.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a story that cannot be told has failed, and says what it skipped")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a story that cannot be told has failed, and says what it skipped"
+)]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -73,13 +77,7 @@ impl Site {
     fn output(&self, words: &[&str], exit: i32) -> Output {
         let output = self.command(words).output().unwrap();
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert_eq!(
-            output.status.code(),
-            Some(exit),
-            "{words:?}\n{}\n{}",
-            told(&output.stdout),
-            told(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(exit), "{words:?}\n{}\n{}", told(&output.stdout), told(&output.stderr));
         output
     }
 
@@ -155,7 +153,11 @@ fn a_template_is_nowhere_in_the_clear_and_leaves_only_when_it_is_asked_for() {
     assert!(here.told(&["members", "show", "m7"], OK).contains("1 in space story-space"));
     assert!(here.holding(&bytes(7)[..16]).is_empty());
     let canary = STANDARD.encode(bytes(7));
-    for told in [&logged, &here.told(&["members", "list", "--json"], OK), &here.told(&["members", "export", "--format", "jsonl"], OK)] {
+    for told in [
+        &logged,
+        &here.told(&["members", "list", "--json"], OK),
+        &here.told(&["members", "export", "--format", "jsonl"], OK),
+    ] {
         assert!(!told.contains(&canary[..24]) && !told.contains("vector"), "{told}");
     }
     let out = here.path("with.jsonl");
@@ -286,9 +288,7 @@ fn a_change_that_ended_half_way_with_only_one_of_the_keys_at_hand_says_so() {
     here.database().execute("vacuum into ?1", [former.to_str().unwrap()]).unwrap();
     fs::rename(&other, here.path("box.key")).unwrap();
     assert_eq!(here.in_gallery(), CROWD);
-    here.database()
-        .execute_batch("update member_key set key_id = '0011223344556677' where member % 2 = 0")
-        .unwrap();
+    here.database().execute_batch("update member_key set key_id = '0011223344556677' where member % 2 = 0").unwrap();
     let words = here.warned(&["members", "calibrate", "--dry-run"], OK);
     assert!(words.contains("[FC-KEY-005]") && words.contains("30 members"), "{words}");
     let words = here.warned(&["privacy", "rekey"], REFUSED);
@@ -377,7 +377,10 @@ fn a_log_that_somebody_changed_is_found_out() {
 #[test]
 fn the_report_is_filled_from_the_box_and_names_what_is_open() {
     let here = Site::with_key();
-    here.settings("key_file = \"./box.key\"", "[faces]\npacks = [\"face-demo\"]\n\n[mqtt]\nurl = \"mqtt://broker:1883\"");
+    here.settings(
+        "key_file = \"./box.key\"",
+        "[faces]\npacks = [\"face-demo\"]\n\n[mqtt]\nurl = \"mqtt://broker:1883\"",
+    );
     here.import(&members(CROWD));
     let codes = |report: &Value| -> Vec<String> {
         let findings = report["findings"].as_array().unwrap().iter();
@@ -396,13 +399,17 @@ fn the_report_is_filled_from_the_box_and_names_what_is_open() {
     assert_eq!(report["signage"]["photo_id"], "2026-11-22/IMG-0042");
     assert!(!codes(&report).contains(&"FC-PRV-001".to_owned()));
     let text = here.told(&["privacy", "report"], OK);
-    for words in ["| enrolled with a face template | 60 |", "confirmed by Li", "mqtt://broker:1883", "| gate |", "[FC-PRV-005]"] {
+    for words in
+        ["| enrolled with a face template | 60 |", "confirmed by Li", "mqtt://broker:1883", "| gate |", "[FC-PRV-005]"]
+    {
         assert!(text.contains(words), "{words}\n{text}");
     }
     here.told(&["provision", "confirm-signage", "--withdraw"], OK);
     here.told(&["provision", "confirm-signage", "--withdraw"], NOT_FOUND);
     let actions = here.told(&["privacy", "audit", "list"], OK);
-    assert!(actions.contains("signage-confirmed") && actions.contains("signage-withdrawn") && actions.contains("reported"));
+    assert!(
+        actions.contains("signage-confirmed") && actions.contains("signage-withdrawn") && actions.contains("reported")
+    );
 }
 
 #[test]
@@ -433,7 +440,8 @@ fn every_code_of_a_key_or_a_report_is_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
     let manual = read("docs/troubleshooting.md") + &read("docs/privacy.md");
-    let sources = ["src/store/keys/error.rs", "src/store/members/error.rs", "src/commands/privacy/report.rs"].map(read).concat();
+    let sources =
+        ["src/store/keys/error.rs", "src/store/members/error.rs", "src/commands/privacy/report.rs"].map(read).concat();
     let mut codes: Vec<&str> =
         sources.match_indices("FC-").map(|(at, _)| &sources[at..at + 10]).filter(|code| !code.ends_with('n')).collect();
     codes.sort_unstable();
@@ -462,7 +470,10 @@ fn a_member_is_enrolled_from_photos_and_the_photos_are_judged_in_words() {
     let packs = shared.join("packs").canonicalize().unwrap();
     here.settings(
         "key_file = \"./box.key\"",
-        &format!("[faces]\npacks = [\"face-detect-yunet\", \"face-embed-retail0095\"]\npack_folders = [\"{}\"]", packs.display()),
+        &format!(
+            "[faces]\npacks = [\"face-detect-yunet\", \"face-embed-retail0095\"]\npack_folders = [\"{}\"]",
+            packs.display()
+        ),
     );
     let csv = "member_ref,plate,consents\nm1,皖A10001,plate;face\nm2,皖A10002,plate\nm3,皖A10003,face\n";
     here.told(&["members", "import", &here.file("list.csv", csv)], OK);
@@ -472,7 +483,10 @@ fn a_member_is_enrolled_from_photos_and_the_photos_are_judged_in_words() {
     assert!(here.warned(&["members", "enroll", "m9", "--photo", &alone], FAILED).contains("no member `m9`"));
     assert!(here.warned(&["members", "enroll", "m2", "--photo", &alone], FAILED).contains("has not agreed"));
     let told = here.told(&["members", "enroll", "m1", "--photo", &group], REFUSED);
-    assert!(told.contains("faces of similar size") && told.contains("was not enrolled: no photo is good enough"), "{told}");
+    assert!(
+        told.contains("faces of similar size") && told.contains("was not enrolled: no photo is good enough"),
+        "{told}"
+    );
     let empty = here.file("empty.jpg", "no picture");
     let tried = here.json(&["members", "enroll", "m1", "--dry-run", "--photo", &alone, "--photo", &empty], OK);
     assert_eq!((tried["enrolled"].as_bool(), tried["photos"][1]["used"].as_bool()), (Some(false), Some(false)));

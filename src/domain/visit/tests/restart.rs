@@ -13,7 +13,6 @@ fn a_box_that_took_up_no_visit_holds_no_absence_back() {
     assert_eq!(site.kinds(), ["arrival", "dwell"], "the stay ended after `dwell_gap`, not after a minute");
 }
 
-
 const QUALITIES: [TimeQuality; 2] = [TimeQuality::Synced, TimeQuality::Unsynced];
 
 fn stamp(boot: &str, boot_seconds: f64, wall: Timestamp, quality: TimeQuality) -> Stamp {
