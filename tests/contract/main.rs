@@ -308,3 +308,28 @@ fn a_late_event_satisfies_the_schema_too() {
     let late = mark_late(&compose(&envelope(7, "08:00:01"), &Event::Arrival(arrival())));
     assert_eq!(validated(&late)["late"], json!(true));
 }
+
+#[test]
+fn the_manual_names_every_topic_and_every_field() {
+    let page = |name: &str| std::fs::read_to_string(contract::folder().join("../docs").join(name)).unwrap();
+    let text = ["events.md", "delivery.md"].map(page).concat();
+    for channel in channels::channels() {
+        let words: Vec<&str> = channel.topic.split('/').take_while(|word| !word.starts_with('{')).collect();
+        assert!(text.contains(&words.join("/")), "docs/events.md does not name {}", channel.topic);
+        let missing = |name: &&String| !text.contains(&format!("`{name}`")) && !text.contains(&format!("\"{name}\""));
+        let untold: Vec<String> = fields(&channel.schema).iter().filter(missing).cloned().collect();
+        assert!(untold.is_empty(), "the manual does not explain {untold:?} of {}", channel.name);
+    }
+}
+
+/// Names of all fields, at whatever depth.
+fn fields(schema: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Some(properties) = schema["properties"].as_object() {
+        names.extend(properties.keys().cloned());
+    }
+    let inner = schema.as_object().map(|map| map.values().collect::<Vec<_>>());
+    let inner = inner.or_else(|| schema.as_array().map(|items| items.iter().collect())).unwrap_or_default();
+    names.extend(inner.into_iter().flat_map(fields));
+    names
+}

@@ -30,7 +30,7 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-const store = new Store(options.database);
+const store = new Store(options.database, options.root);
 if (positionals[0] === "report") console.log(JSON.stringify(store.report(), null, 1));
 else if (positionals[0] === "run") run();
 else fail("usage: node consumer.js run|report [--broker …] [--database …]");
@@ -64,8 +64,9 @@ function run() {
   client.on("connect", async () => {
     // Every time: the broker may have forgotten the session. State topics are retained and each consumer needs
     // them; a shared subscription gets no retained messages.
-    const events = `$share/${options.group}/${options.root}/+/+/+/evt/+`;
-    const granted = await client.subscribeAsync([events, `${options.root}/+/+/+/state/online`], { qos: 1 });
+    const boxes = `${options.root}/+/+/+`;
+    const shared = ["evt/+", "health"].map((below) => `$share/${options.group}/${boxes}/${below}`);
+    const granted = await client.subscribeAsync([...shared, `${boxes}/state/online`], { qos: 1 });
     const refused = granted.filter((each) => each.qos > 1);
     if (refused.length) fail(`the broker refuses the subscription: ${JSON.stringify(refused)}`);
     console.error("consumer: subscribed");

@@ -12,8 +12,9 @@ const TYPE = "com.forecourt.v1.";
 class NotUnderstood extends Error {}
 
 export class Store {
-  /** `path`: an SQLite file. */
-  constructor(path) {
+  /** `path`: an SQLite file; `root`: `mqtt.topic_root` of the boxes. */
+  constructor(path, root) {
+    this.root = root;
     this.database = new Database(path, { timeout: 20_000 });
     this.database.pragma("journal_mode = wal");
     this.database.pragma("synchronous = full");
@@ -43,8 +44,8 @@ export class Store {
     const transaction = (work) => this.database.transaction(work).immediate();
     try {
       transaction(() => {
-        const { source, name, text, message } = understood(topic, payload);
-        if (name === "online") this.presence(source, message);
+        const { source, below, text, message } = understood(this.root, topic, payload);
+        if (below === "state/online") this.presence(source, message);
         else this.event(source, message, text);
       });
     } catch (fault) {
@@ -236,9 +237,9 @@ export class Store {
 }
 
 /** The topic says who speaks: the broker guards it, nobody guards the payload. */
-function understood(topic, payload) {
-  const [tenant, site, device, area, name] = topic.split("/").slice(-5);
-  const source = `/forecourt/${tenant}/${site}/${device}`;
+function understood(root, topic, payload) {
+  const [tenant, site, device, ...rest] = topic.slice(root.length + 1).split("/");
+  const [source, below] = [`/forecourt/${tenant}/${site}/${device}`, rest.join("/")];
   let text, message;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
@@ -246,10 +247,10 @@ function understood(topic, payload) {
   } catch (error) {
     throw new NotUnderstood(error.message);
   }
-  if (area === "evt" && message.source !== source) {
+  if (rest[0] !== "state" && message.source !== source) {
     throw new NotUnderstood(`it says that it comes from ${message.source}`);
   }
-  return { source, name, text, message };
+  return { source, below, text, message };
 }
 
 /** Is the message at fault, not the database? Then trying again would change nothing. */

@@ -20,7 +20,7 @@ WEEK_S = 7 * 24 * 3600
 
 def main():
     arguments = parse()
-    store = Store(arguments.database)
+    store = Store(arguments.database, arguments.root)
     if arguments.command == "report":
         json.dump(store.report(), sys.stdout, indent=1, ensure_ascii=False)
         return
@@ -38,8 +38,9 @@ def run(arguments, store):
             return
         # Every time: the broker may have forgotten the session. State topics are retained and each consumer needs
         # them; a shared subscription gets no retained messages.
-        events = f"$share/{arguments.group}/{arguments.root}/+/+/+/evt/+"
-        client.subscribe([(events, 1), (f"{arguments.root}/+/+/+/state/online", 1)])
+        boxes = f"{arguments.root}/+/+/+"
+        shared = [f"$share/{arguments.group}/{boxes}/{below}" for below in ("evt/+", "health")]
+        client.subscribe([(topic, 1) for topic in (*shared, f"{boxes}/state/online")])
 
     def on_subscribe(_client, _userdata, _mid, reasons, _properties):
         refused = [str(reason) for reason in reasons if reason.is_failure]

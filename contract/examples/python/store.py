@@ -19,8 +19,9 @@ class NotUnderstood(Exception):
 
 
 class Store:
-    def __init__(self, database):
-        """`database`: the path of an SQLite file, or `postgresql://…`."""
+    def __init__(self, database, root):
+        """`database`: the path of an SQLite file, or `postgresql://…`; `root`: `mqtt.topic_root` of the boxes."""
+        self.root = root
         self.postgres = database.startswith(("postgresql://", "postgres://"))
         if self.postgres:
             import psycopg as driver
@@ -57,8 +58,8 @@ class Store:
         """Stores a message and all that follows from it, and commits; sets it aside when it makes no sense."""
         try:
             with self.transaction():
-                source, name, text = understood(topic, payload)
-                if name == "online":
+                source, below, text = understood(self.root, topic, payload)
+                if below == "state/online":
                     self.presence(source, json.loads(text))
                 else:
                     self.event(source, json.loads(text), text)
@@ -235,13 +236,16 @@ class Store:
         return {**found, "unexplained": list(self.unexplained())}
 
 
-def understood(topic, payload):
-    """(source, name, text). The topic says who speaks: the broker guards it, nobody guards the payload."""
-    *_, tenant, site, device, area, name = topic.split("/")
+def understood(root, topic, payload):
+    """Who speaks, the topic below the box's name, and the text.
+
+    The topic says who speaks: the broker guards it, nobody guards the payload.
+    """
+    tenant, site, device, *below = topic.removeprefix(f"{root}/").split("/")
     source, text = f"/forecourt/{tenant}/{site}/{device}", payload.decode("utf-8")
     if "\\u0000" in text:
         raise NotUnderstood("a text holds NUL, which no database takes")
     message = json.loads(text)
-    if area == "evt" and message["source"] != source:
+    if below[0] != "state" and message["source"] != source:
         raise NotUnderstood(f"it says that it comes from {message['source']}")
-    return source, name, text
+    return source, "/".join(below), text
