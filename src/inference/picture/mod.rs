@@ -4,6 +4,7 @@
 //! row and vectorise, and every buffer is kept for the next frame. Coordinates are pixel edges: the first pixel
 //! covers 0..1 and its centre is 0.5, as in detectors' outputs.
 
+mod area;
 mod crop;
 mod resize;
 mod tensor;

@@ -4,6 +4,7 @@
 //! first resampled along x, and each is kept for the next output row that needs it. Where pixel falls on pixel, as in a
 //! third of 1920 × 1080, the neighbours weigh nothing and are not looked at.
 
+use super::area::Area;
 use super::{Pixels, Tensor};
 use crate::domain::geometry::Point;
 use crate::inference::pack::{Fit, Resize};
@@ -71,9 +72,7 @@ pub(crate) struct Resizer {
     /// Two source rows resampled along x: blue, green, red in 1/2048.
     cache: [Row; 2],
     blended: [Vec<f32>; 3],
-    column_spans: Vec<Span>,
-    row_spans: Vec<Span>,
-    sums: Vec<u16>,
+    area: Area,
 }
 
 #[derive(Debug, Default)]
@@ -107,8 +106,7 @@ impl Resizer {
             to.fill(pad);
             self.columns = taps(size.0, placement.width);
             self.rows = taps(size.1, placement.height);
-            self.column_spans = spans(size.0, placement.width);
-            self.row_spans = spans(size.1, placement.height);
+            self.area = Area::new(size, (placement.width, placement.height));
             self.blended = std::array::from_fn(|_| vec![0.0; placement.width]);
             self.made_for = Some((size, placement));
         }
@@ -160,15 +158,9 @@ impl Resizer {
     }
 
     fn mean(&mut self, from: Pixels<'_>, to: &mut Tensor, at: Placement) {
-        // One value beyond the end, so that the last pixel can be taken four values at a time.
-        self.sums.resize(from.width * 3 + 1, 0);
         for y in 0..at.height {
-            sum_rows(from, self.row_spans[y], &mut self.sums[..from.width * 3]);
-            let [blue, green, red] = &mut self.blended;
-            let out = blue.iter_mut().zip(green.iter_mut()).zip(red.iter_mut());
-            for (span, ((blue, green), red)) in self.column_spans.iter().zip(out) {
-                [*blue, *green, *red] = mean_of_span(&self.sums, *span);
-            }
+            self.area.row(from, y, &mut self.blended);
+            let [blue, green, red] = &self.blended;
             to.put_row(at.top + y, at.left, [blue, green, red]);
         }
     }
@@ -215,78 +207,6 @@ fn blend(to: &mut [f32], above: &[i32], below: &[i32], share: f32) {
         let (above, below) = (above as f32, below as f32);
         *to = (above + (below - above) * share) * UNIT;
     }
-}
-
-/// Source pixels that fall on an output pixel along one axis.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    /// First pixel.
-    first: usize,
-    /// Last pixel minus first pixel.
-    beyond: usize,
-    /// Share of the first pixel.
-    head: f32,
-    /// Share of the last pixel; 0 when it is the first.
-    tail: f32,
-    /// What a sum of weighted rows is multiplied with to become a mean.
-    unit: f32,
-}
-
-impl Span {
-    fn new(from: f32, to: f32) -> Self {
-        let first = from as usize;
-        let last = (to.ceil() as usize).max(first + 1) - 1;
-        let (head, tail) = if last > first { ((first + 1) as f32 - from, to - last as f32) } else { (to - from, 0.0) };
-        Self { first, beyond: last - first, head, tail, unit: 1.0 / (WHOLE * (to - from)) }
-    }
-
-    /// Integer weights of the pixels in order; they sum to `WHOLE`.
-    fn weights(&self) -> impl Iterator<Item = u16> + '_ {
-        let length = self.head + self.tail + self.beyond.saturating_sub(1) as f32;
-        let reached = move |pixels: usize| match pixels {
-            0 => 0.0,
-            _ if pixels > self.beyond => WHOLE,
-            _ => (WHOLE * (self.head + (pixels - 1) as f32) / length).round(),
-        };
-        (0..=self.beyond).map(move |place| (reached(place + 1) - reached(place)) as u16)
-    }
-}
-
-fn spans(from: usize, to: usize) -> Vec<Span> {
-    let step = from as f32 / to as f32;
-    (0..to).map(|place| Span::new(place as f32 * step, ((place + 1) as f32 * step).min(from as f32))).collect()
-}
-
-/// The rows' weights sum to this: 255 times it just fits into 16 bits.
-const WHOLE: f32 = 257.0;
-
-/// Weighted sum of the rows of a span; edge rows count by their share.
-fn sum_rows(from: Pixels<'_>, span: Span, sums: &mut [u16]) {
-    for (place, weight) in span.weights().enumerate() {
-        let row = from.row(span.first + place);
-        if place == 0 {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum = u16::from(value) * weight);
-        } else {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value) * weight);
-        }
-    }
-}
-
-/// Blue, green and red; the fourth lane is the next pixel's blue and fills a register.
-fn mean_of_span(sums: &[u16], span: Span) -> [f32; 3] {
-    let pixels = &sums[span.first * 3..(span.first + span.beyond) * 3 + 4];
-    let lanes = |pixel: usize| -> [u16; 4] { *pixels[pixel * 3..].first_chunk().expect("four values from each pixel") };
-    let mut inner = [0_u32; 4];
-    for pixel in 1..span.beyond {
-        let values = lanes(pixel);
-        (0..4).for_each(|k| inner[k] += u32::from(values[k]));
-    }
-    let (head, tail) = (lanes(0), lanes(span.beyond));
-    // Fewer than 2^31, so that the signed conversion, which is one instruction, is right.
-    let mean: [f32; 4] = std::array::from_fn(|k| {
-        (f32::from(head[k]) * span.head + f32::from(tail[k]) * span.tail + inner[k] as i32 as f32) * span.unit
-    });
-    [mean[0], mean[1], mean[2]]
 }
 
 #[cfg(test)]
