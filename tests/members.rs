@@ -267,3 +267,18 @@ fn no_plate_is_logged_however_much_is_logged() {
         assert!(!log.contains("12345") && !log.contains("皖"), "{log}");
     }
 }
+
+#[test]
+fn export_as_json_is_one_object_a_line_and_a_file_keeps_its_endings_word() {
+    let site = Site::new();
+    let file = site.file("list.csv", "member_ref,plate,tier\nm1,皖A12345,gold\nm2,皖A12346,\n");
+    site.told(&["import", &file], OK);
+    let lines = site.told(&["export", "--json"], OK);
+    let members: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((members.len(), &members[0]["member_ref"]), (2, &"m1".into()));
+    assert!(site.told(&["export"], OK).starts_with("member_ref,plate"));
+    let out = site.path("out.csv");
+    let said = site.told(&["export", out.to_str().unwrap(), "--json"], OK);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["written"], 2);
+    assert!(fs::read_to_string(&out).unwrap().starts_with("member_ref,plate"));
+}

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use tracing::warn;
 
 use super::{FrameSource, Grabbed, Picture};
@@ -25,6 +25,7 @@ pub struct ImageFolder {
     fps: f32,
     next: usize,
     readable: bool,
+    skipped: u64,
     /// Width, height, BGR bytes.
     current: (u32, u32, Vec<u8>),
 }
@@ -38,7 +39,7 @@ impl ImageFolder {
         ensure!(!files.is_empty(), "no picture in the folder `{shown}`; {} files are read", ENDINGS.join(", "));
         files.sort();
         let folder = folder.to_owned();
-        Ok(Self { folder, files, fps, next: 0, readable: false, current: (0, 0, Vec::new()) })
+        Ok(Self { folder, files, fps, next: 0, readable: false, skipped: 0, current: (0, 0, Vec::new()) })
     }
 }
 
@@ -57,7 +58,8 @@ pub(crate) fn read_picture(path: &Path) -> Result<(u32, u32, Vec<u8>)> {
     let shown = path.display();
     let reader = image::ImageReader::open(path).with_context(|| format!("cannot open the picture `{shown}`"))?;
     let reader = reader.with_guessed_format().with_context(|| format!("cannot read the picture `{shown}`"))?;
-    let rgb = reader.decode().with_context(|| format!("cannot decode the picture `{shown}`"))?.into_rgb8();
+    // The words of the error hold those of its cause already.
+    let rgb = reader.decode().map_err(|error| anyhow!("cannot decode the picture `{shown}`: {error}"))?.into_rgb8();
     let (width, height) = rgb.dimensions();
     let mut bytes = rgb.into_raw();
     bytes.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
@@ -76,7 +78,10 @@ impl FrameSource for ImageFolder {
                     let at = Duration::from_secs_f64(index as f64 / f64::from(self.fps));
                     return Ok(Some(Grabbed { seq: index as u64, at }));
                 }
-                Err(error) => warn!(error = format!("{error:#}"), "Picture skipped."),
+                Err(error) => {
+                    self.skipped += 1;
+                    warn!(error = format!("{error:#}"), "Picture skipped.");
+                }
             }
         }
         ensure!(self.readable, "none of the {} pictures in `{}` can be read", self.files.len(), self.folder.display());
@@ -95,6 +100,10 @@ impl FrameSource for ImageFolder {
 
     fn is_live(&self) -> bool {
         false
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     fn describe(&self) -> String {
@@ -126,6 +135,7 @@ mod tests {
         assert_eq!(second.pixel(0, 0), [200, 0, 0]);
         assert!(source.next().unwrap().is_none());
         assert!(source.next().unwrap().is_none());
+        assert_eq!(source.skipped(), 1);
     }
 
     #[test]

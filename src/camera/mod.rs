@@ -86,6 +86,11 @@ pub trait FrameSource: Send {
     /// What reads it and what it holds, such as `FFMPEG h264`.
     fn describe(&self) -> String;
 
+    /// Pictures that could not be read and were passed over so far.
+    fn skipped(&self) -> u64 {
+        0
+    }
+
     /// The next frame, none skipped; `None` at the end of a clip.
     fn next(&mut self) -> Result<Option<Frame>> {
         let Some(grabbed) = self.grab()? else { return Ok(None) };

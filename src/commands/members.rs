@@ -58,7 +58,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let place = Place::of(global)?;
     let outcome = match args.action {
         Action::Import(args) => import::run(args, &place, global.json),
-        Action::Export(args) => write::run(args, &place),
+        Action::Export(args) => write::run(args, &place, global.json),
         Action::List(args) => look::list(args, &place, global.json),
         Action::Show(args) => look::show(args, &place, global.json),
         Action::Remove(args) => remove::run(args, &place, global.json),

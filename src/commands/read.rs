@@ -12,7 +12,7 @@ use super::read_faces;
 use super::vision::Setup;
 use crate::cli::Global;
 use crate::domain::geometry::Rect;
-use crate::domain::observation::{FrameObservation, PlateObservation, Rows};
+use crate::domain::observation::{FrameObservation, PlateObservation, RejectReason, Rows};
 use crate::domain::plate::reading::{Interpreter, Pool, Reading};
 use crate::inference::pack::Task;
 use crate::inference::{PlateReader, still};
@@ -137,7 +137,10 @@ fn plate_json(plate: &PlateObservation, reading: Option<&Reading>) -> Value {
 }
 
 fn rejected(plate: &PlateObservation, reading: Option<&Reading>) -> Option<&'static str> {
-    let ungrammatical = (reading.is_none() && plate.evidence.is_some()).then_some("grammar");
+    let ungrammatical = (reading.is_none() && plate.evidence.is_some()).then(|| {
+        let reason = if plate.quality.is_washed_out() { RejectReason::Glare } else { RejectReason::Grammar };
+        reason.word()
+    });
     plate.rejected.map(|reason| reason.word()).or(ungrammatical)
 }
 

@@ -45,7 +45,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let start = replay::start_of(&args.clips[0], args.start)?;
     let members = open_members(&config, &base, args.members.as_deref(), start)?;
     let mut replay = Replay::new(&config, &base, args.camera.as_deref(), members, start)?;
-    let mut told = Told::default();
+    let (mut told, mut skipped) = (Told::default(), 0);
     let mut say = |event: &StoredEvent| told.event(event, global.json);
     for clip in &args.clips {
         let mut source = replay::open(clip)?;
@@ -55,10 +55,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             bar.set_message(format!("{:.1} s of the clip", progress.at.as_secs_f32()));
         })?;
         bar.finish_and_clear();
+        skipped += source.skipped();
     }
     let status = replay.finish(&mut say)?;
     if !global.json {
         told.summary(&status);
+    }
+    if skipped > 0 {
+        eprintln!("{skipped} pictures could not be read and were passed over; `--log warn` names them.");
+        return Ok(Exit::Refused);
     }
     Ok(Exit::Ok)
 }

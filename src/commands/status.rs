@@ -43,6 +43,11 @@ fn show(status: &Value) {
         number(&seen["open_visits"]),
         number(&seen["vehicles"])
     );
+    let trouble = &seen["list_trouble"];
+    if !trouble.is_null() {
+        let what = if trouble["damaged"] == true { "DAMAGED" } else { "out of reach" };
+        println!("Member list: {what} since {}: {}", word(&trouble["since"]), word(&trouble["detail"]));
+    }
     let waiting: Vec<String> = outbox["waiting"]
         .as_object()
         .into_iter()

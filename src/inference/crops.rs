@@ -143,6 +143,23 @@ fn read_text(
         evidence: legible.then_some(evidence),
         colours: heads.colours.unwrap_or_default(),
         quality,
-        rejected: (!legible).then_some(RejectReason::Blurred),
+        rejected: (!legible).then_some(illegible(&quality)),
     })
+}
+
+/// Why nobody could read it: the crop itself says which of the two it is.
+fn illegible(quality: &CropQuality) -> RejectReason {
+    if quality.is_washed_out() { RejectReason::Glare } else { RejectReason::Blurred }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_illegible_crop_that_is_washed_out_is_glare_and_any_other_is_blurred() {
+        let crop = |saturated| CropQuality { saturated, ..CropQuality::default() };
+        assert_eq!(illegible(&crop(0.4)), RejectReason::Glare);
+        assert_eq!(illegible(&crop(0.117)), RejectReason::Blurred);
+    }
 }

@@ -21,6 +21,8 @@ pub fn picture(path: &Path) -> anyhow::Result<Frame> {
 
 fn decode(path: &Path) -> anyhow::Result<Frame> {
     anyhow::ensure!(!path.is_dir(), "is a folder; name the pictures in it");
+    let is_empty = std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+    anyhow::ensure!(!is_empty, "is empty; copy it again");
     let mut reader =
         ImageReader::open(path).context("cannot be read")?.with_guessed_format().context("cannot be read")?;
     // The decoder fills the missing part of a JPEG with grey: a car would be "no plate".
@@ -29,9 +31,13 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     (limits.max_image_width, limits.max_image_height) = (Some(LONGEST), Some(LONGEST));
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().context("is no JPEG, PNG, BMP or PNM that can be read")?;
-    let orientation = decoder.orientation().context("is damaged")?;
-    let mut image = DynamicImage::from_decoder(decoder).context("is damaged or too large")?;
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| anyhow::anyhow!("is no JPEG, PNG, BMP or PNM that can be read: {error}"))?;
+    let orientation = decoder.orientation().map_err(|error| anyhow::anyhow!("is damaged: {error}"))?;
+    // The words of these errors hold those of their causes already.
+    let image = DynamicImage::from_decoder(decoder);
+    let mut image = image.map_err(|error| anyhow::anyhow!("is damaged or too large: {error}"))?;
     image.apply_orientation(orientation);
     let pixels = image.into_rgb8();
     let (width, height) = pixels.dimensions();
@@ -89,9 +95,16 @@ mod tests {
         let bytes = std::fs::read(&photo).unwrap();
         let half = folder.path().join("half.jpg");
         std::fs::write(&half, &bytes[..bytes.len() - 40]).unwrap();
-        for path in [text, cut, half, folder.path().join("none.jpg"), folder.path().to_owned()] {
+        let (empty, bitmap) = (folder.path().join("empty.jpg"), folder.path().join("text.bmp"));
+        std::fs::write(&empty, "").unwrap();
+        std::fs::write(&bitmap, "no bitmap").unwrap();
+        let none = folder.path().join("none.jpg");
+        for path in [text, cut, half, none, folder.path().to_owned(), empty.clone(), bitmap] {
             let words = format!("{:#}", picture(&path).unwrap_err());
             assert!(words.contains(&path.display().to_string()), "{words}");
+            let parts: Vec<&str> = words.split(": ").collect();
+            assert!(parts.windows(2).all(|pair| pair[0] != pair[1]), "said twice: {words}");
         }
+        assert!(format!("{:#}", picture(&empty).unwrap_err()).contains("is empty"));
     }
 }

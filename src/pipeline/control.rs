@@ -286,12 +286,14 @@ pub fn outbox(spool: &mut Spool, limit: usize) -> Answer {
 
 /// One waiting event, whole.
 pub fn explain(spool: &mut Spool, id: &str) -> Answer {
-    let queued = spool.queued(usize::MAX).map_err(|error| error.to_string())?;
-    let epoch = spool.epoch().to_owned();
-    let Some(event) = queued.into_iter().find(|event| format!("{epoch}-{}", event.key.seq) == id) else {
-        return Err(format!("no event `{id}` waits in the outbox; it was delivered, dropped, or never existed"));
-    };
+    let unknown = || format!("no event `{id}` waits in the outbox; it was delivered, dropped, or never existed");
+    // The number stands behind the last hyphen; the payload knows the whole id, also that of an earlier epoch.
+    let seq = id.rsplit_once('-').and_then(|(_, seq)| seq.parse().ok()).ok_or_else(unknown)?;
+    let event = spool.event(seq).map_err(|error| error.to_string())?.ok_or_else(unknown)?;
     let payload: Value = serde_json::from_slice(&event.payload).map_err(|error| error.to_string())?;
+    if payload["id"] != id {
+        return Err(unknown());
+    }
     Ok(json!({ "class": class(event.class), "topic": event.topic, "event": payload }))
 }
 

@@ -4,13 +4,14 @@
 //! matched *now* (validity, lease, weekly windows) is asked for each match, so that a lease that runs out is effective
 //! at once, without a rebuild.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::listing::Listing;
 use crate::config::{Config, Privacy};
 use crate::domain::face::Embedding;
 use crate::domain::face::gallery::{Abstain, Gallery, Impostors, MemberId, Policy, Verdict};
@@ -20,15 +21,28 @@ use crate::domain::plate::other_spelling;
 use crate::domain::visit::{MemberFacts, Standing};
 use crate::inference::Space;
 use crate::store::keys::KeyRing;
-use crate::store::members::{FaceReport, Filter, MemberStore, Seen};
+use crate::store::members::{FaceReport, MemberStore, StoreError};
+
+pub use super::listing::News;
+
+/// What is wrong with the member list as a file; the list in memory goes on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ListTrouble {
+    /// First noticed.
+    pub since: Timestamp,
+    /// The file is damaged, and not only out of reach.
+    pub damaged: bool,
+    /// What was said last, with the way out.
+    pub detail: String,
+}
 
 /// The list, and who stands behind a plate.
 pub struct Directory {
     store: MemberStore,
     zone: TimeZone,
     region: String,
-    seen: Seen,
-    list: Arc<PlateList>,
+    listing: Listing,
+    trouble: RefCell<Option<ListTrouble>>,
     faces: Faces,
 }
 
@@ -107,17 +121,14 @@ pub enum FaceOwner {
 impl Directory {
     /// Reads the whole list once.
     pub fn new(store: MemberStore, zone: TimeZone, region: &str) -> anyhow::Result<Self> {
-        let region = region.to_owned();
-        let mut directory =
-            Self { store, zone, region, seen: Seen::default(), list: Arc::default(), faces: Faces::default() };
-        directory.store.changed(&mut directory.seen)?;
-        directory.rebuild()?;
-        Ok(directory)
+        let listing = Listing::read(&store, region)?;
+        let (region, faces) = (region.to_owned(), Faces::default());
+        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces })
     }
 
     /// The listed plates.
     pub fn list(&self) -> &Arc<PlateList> {
-        &self.list
+        self.listing.list()
     }
 
     /// From now on faces are matched, as far as the settings, the signage and the device key allow.
@@ -228,52 +239,52 @@ impl Directory {
 
     /// Raised with every change of the list.
     pub fn revision(&self) -> u64 {
-        self.seen.revision
+        self.listing.revision()
     }
 
-    /// Takes up changes that another process made; true when there were any. Costs microseconds when there are none.
+    /// Looks whether another process has changed the list, and takes up an index that is finished. Costs microseconds.
     /// Members whose lease begins or ends meanwhile come into the gallery or go out of it.
-    pub fn refresh(&mut self, now: Timestamp) -> anyhow::Result<bool> {
-        self.store.share()?;
-        // Marked as seen only when it was taken up: a list that cannot be read now is tried again.
-        let mut seen = self.seen;
-        let changed = self.store.changed(&mut seen)?;
-        if changed {
-            self.rebuild()?;
+    pub fn refresh(&mut self, now: Timestamp) -> anyhow::Result<News> {
+        let news = self.listing.refresh(&mut self.store);
+        let changed = news.as_ref().is_ok_and(|news| *news != News::Nothing);
+        if news.as_ref().is_ok_and(|news| *news == News::TakenUp) {
+            self.trouble.take();
         }
         if changed || self.faces.next_change.is_some_and(|due| due <= now) {
             self.reload_faces(now);
         }
-        self.seen = seen;
-        if changed {
-            tracing::info!(revision = self.seen.revision, plates = self.list.len(), "Member list taken up.");
-        }
-        Ok(changed)
+        self.noted(now, news)
     }
 
-    fn rebuild(&mut self) -> anyhow::Result<()> {
-        let mut plates = Vec::new();
-        self.store
-            .each(&Filter::default(), |id, member| {
-                if member.consents.plate {
-                    for plate in member.plates {
-                        plates.extend(other_spelling(&self.region, &plate).map(|other| (other, id)));
-                        plates.push((plate, id));
-                    }
-                }
-                Ok::<_, anyhow::Error>(())
-            })
-            .context("cannot read the member list")?;
-        let (list, left_out) = PlateList::build(plates);
-        if left_out > 0 {
-            tracing::warn!(left_out, "Plates of the member list are too long to be matched.");
+    /// What is wrong with the list; `None`: nothing that is known.
+    pub fn trouble(&self) -> Option<ListTrouble> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Remembers a failure. Damage stays until the whole list could be read; anything else until something could.
+    fn noted<T>(&self, now: Timestamp, result: anyhow::Result<T>) -> anyhow::Result<T> {
+        let mut trouble = self.trouble.borrow_mut();
+        match &result {
+            Err(error) => {
+                let corrupt = |cause: &(dyn std::error::Error + 'static)| {
+                    matches!(cause.downcast_ref(), Some(StoreError::Corrupt(_)))
+                };
+                let damaged = error.chain().any(corrupt) || trouble.as_ref().is_some_and(|before| before.damaged);
+                let since = trouble.as_ref().map_or(now, |before| before.since);
+                *trouble = Some(ListTrouble { since, damaged, detail: format!("{error:#}") });
+            }
+            Ok(_) if trouble.as_ref().is_some_and(|before| !before.damaged) => *trouble = None,
+            Ok(_) => {}
         }
-        self.list = Arc::new(list);
-        Ok(())
+        result
     }
 
     /// Who the plate belongs to now.
     pub fn owner(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
+        self.noted(now, self.look_up(plate, now))
+    }
+
+    fn look_up(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
         let mut refused = NotMatched::NoConsent;
         let mut matchable = Vec::new();
         let mut members = self.store.with_plate(plate)?;
@@ -308,7 +319,8 @@ impl Directory {
     ///
     /// A weekly window that closes keeps a new visit from beginning, it does not end one.
     pub fn standing(&self, member_ref: &str, now: Timestamp) -> anyhow::Result<Option<Standing>> {
-        let Some(member) = self.store.get(member_ref)? else { return Ok(None) };
+        let found = self.noted(now, self.store.get(member_ref).map_err(anyhow::Error::from))?;
+        let Some(member) = found else { return Ok(None) };
         let local = self.local(now);
         let goes_on = |allowed: Result<(), NotMatched>| matches!(allowed, Ok(()) | Err(NotMatched::OutsideWindow));
         let plate = goes_on(member.plate_matchable(now, local));
@@ -331,3 +343,7 @@ impl Directory {
         (day, minute)
     }
 }
+
+#[cfg(test)]
+#[path = "members_tests.rs"]
+mod tests;

@@ -6,7 +6,9 @@
 
 mod closing;
 mod envelope;
+mod pending;
 mod rows;
+mod setup;
 mod strangers;
 
 use std::collections::BTreeMap;
@@ -16,36 +18,35 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::eyes::Attention;
-use super::members::Directory;
+use super::members::{Directory, ListTrouble, News};
 use super::people::{FaceRules, PeopleCounts, PeopleWatch};
 use super::watch::{Counts, Matching, Watch};
 use crate::camera::CameraReport;
 use crate::clock::{Boot, Clock};
 use crate::config;
 use crate::domain::Uptime;
-use crate::domain::event::{self, CameraState, DeviceCamera, Event, ZoneRef};
-use crate::domain::geometry::{Point, Polygon};
+use crate::domain::event::{self, CameraState, DeviceCamera, Event};
 use crate::domain::observation::FrameObservation;
 use crate::domain::plate::reading::Interpreter;
 use crate::domain::time::Moment;
-use crate::domain::tracking::TrackerSettings;
-use crate::domain::visit::zones::ZoneMap;
 use crate::domain::visit::{Change, Input, Now, VisitBook, VisitRules, VisitSettings};
-use crate::store::spool::{Identity, NewEvent, RowKey, Spool, SpoolError, StoredEvent, VisitRow};
+use crate::store::spool::{EchoRow, Identity, NewEvent, RowKey, Spool, SpoolError, StoredEvent, VisitRow};
 use closing::{Closing, closing};
 use envelope::{Keep, camera_state, envelope};
-use rows::{closed_row, open_row, saved_visits};
+use pending::{Notices, Pending};
+use rows::{closed_row, echo_row, open_row, saved_echoes, saved_visits};
+use setup::{longest_step, watch, zones};
 use strangers::Strangers;
 
 pub use closing::time_zone;
 pub use envelope::{compose_drops, source};
 
-/// Inputs kept while the disk refuses; presences go first, they are said again with the next frame.
-const MOST_PENDING: usize = 10_000;
 /// How often members with an open visit are looked up in the list.
 const STANDING_EVERY: Duration = Duration::from_secs(5);
 /// Pause between two complaints about the member list.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+/// Said while the disk refuses.
+const WAITS: &str = "what was recognised waits until the spool can be written";
 /// A crash costs no more of a visit's "last seen".
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -63,9 +64,9 @@ pub struct Rules {
     strangers: Option<Strangers>,
     book: VisitBook,
     spool: Spool,
-    pending: Vec<Input>,
-    /// Events that are not about visits, in order.
-    notices: Vec<(Event, Moment)>,
+    pending: Pending,
+    /// Events that are not about visits.
+    notices: Notices,
     told_cameras: BTreeMap<String, (CameraState, Option<String>)>,
     checked: Uptime,
     complained: Option<Uptime>,
@@ -95,6 +96,8 @@ pub struct RulesStatus {
     pub listed_plates: usize,
     /// Revision of the member list.
     pub list_revision: u64,
+    /// What is wrong with the member list; the list in memory goes on.
+    pub list_trouble: Option<ListTrouble>,
     /// Inputs that wait for the disk.
     pub pending: usize,
 }
@@ -134,6 +137,7 @@ impl Rules {
         let mut book = VisitBook::new(rules, &boot.run_name(spool.epoch()), 1);
         let moment = Moment::new(clock.uptime(), clock.wall_at(clock.uptime()));
         book.restore(saved_visits(&mut spool)?, moment.uptime, &boot.stamp(moment));
+        book.restore_echoes(saved_echoes(&mut spool)?, moment.uptime, &boot.stamp(moment));
         let watches = config.cameras.iter().map(|camera| (camera.id.clone(), watch(camera, config, &interpreter)));
         let reads_faces = |camera: &&config::Camera| camera.read.contains(&config::Sense::Face);
         let faces = FaceRules {
@@ -154,8 +158,8 @@ impl Rules {
             closing: closing(config)?,
             keep: Keep::new(&config.outbox),
             source: source(config).into(),
-            pending: Vec::new(),
-            notices: Vec::new(),
+            pending: Pending::new(longest_step(&config.visits)),
+            notices: Notices::default(),
             told_cameras: BTreeMap::new(),
             checked: Uptime::ZERO,
             complained: None,
@@ -168,10 +172,11 @@ impl Rules {
         })
     }
 
-    /// Takes what was seen in a frame and commits what follows from it.
+    /// Takes what was seen in a frame and commits what follows from it. While the disk refuses, what was seen waits for
+    /// [`Rules::tick`] to try again.
     ///
     /// # Errors
-    /// What the disk refused; nothing is lost, the next call tries again.
+    /// What the disk refused; nothing is lost.
     pub fn frame(&mut self, mut frame: FrameObservation) -> anyhow::Result<Vec<StoredEvent>> {
         let now = self.moment(frame.at);
         let (faces, size) = (std::mem::take(&mut frame.faces), frame.size);
@@ -181,7 +186,7 @@ impl Rules {
         if let Some(watch) = self.watches.get_mut(&frame.camera) {
             self.pending.extend(watch.frame(frame, now, &self.directory, &self.matching));
         }
-        self.commit(now)
+        if self.pending.waits() { Ok(Vec::new()) } else { self.commit(now) }
     }
 
     /// Lets time pass: tracks and visits end, leases run out, changes of the list take effect. At least once a second.
@@ -207,22 +212,29 @@ impl Rules {
             self.pending.extend(people.pass(now, &self.directory));
         }
         self.count_strangers(now);
+        if self.pending.waits() {
+            // Asked first: a proposal from all that waits is not made for a disk that is still full.
+            self.spool.ready().context(WAITS)?;
+        }
         let mut events = self.commit(now)?;
         events.extend(self.spool.maintain(now.wall, self.boot.quality())?);
         Ok(events)
     }
 
     fn take_up_list(&mut self, now: Moment) -> anyhow::Result<()> {
-        let changed = self.directory.refresh(now.wall)?;
-        if changed {
+        let news = self.directory.refresh(now.wall)?;
+        if news == News::TakenUp {
             for watch in self.watches.values_mut() {
                 self.pending.extend(watch.list_changed(now, &self.directory, &self.matching));
             }
+        }
+        if news != News::Nothing {
             for people in self.people.values_mut() {
                 self.pending.extend(people.list_changed(now, &self.directory));
             }
         }
-        if changed || now.uptime.saturating_sub(self.checked) >= STANDING_EVERY {
+        // A member who was removed has left at once, also while the index is still being built.
+        if news != News::Nothing || now.uptime.saturating_sub(self.checked) >= STANDING_EVERY {
             self.check_standing(now)?;
         }
         Ok(())
@@ -288,6 +300,7 @@ impl Rules {
             open_visits: self.book.members().count(),
             listed_plates: self.directory.list().len(),
             list_revision: self.directory.revision(),
+            list_trouble: self.directory.trouble(),
             pending: self.pending.len(),
         }
     }
@@ -324,20 +337,20 @@ impl Rules {
     /// Commits what follows from the pending inputs, then makes it true.
     fn commit(&mut self, now: Moment) -> anyhow::Result<Vec<StoredEvent>> {
         let last_closing = self.closing.as_ref().filter(|_| self.boot.is_trusted()).map(|each| each.last(now.wall));
-        let change = self.book.propose(&Now { moment: now, last_closing }, &self.pending);
+        let change = self.book.propose(&Now { moment: now, last_closing }, self.pending.inputs());
         let events = if change.is_durable() || !self.notices.is_empty() {
             match self.write(&change, now) {
                 Ok(events) => events,
                 Err(error) => {
-                    self.bound_pending();
-                    return Err(error).context("what was recognised waits until the spool can be written");
+                    self.pending.refused();
+                    return Err(error).context(WAITS);
                 }
             }
         } else {
             Vec::new()
         };
         self.book.apply(change);
-        self.pending.clear();
+        self.pending.committed();
         self.notices.clear();
         Ok(events)
     }
@@ -346,12 +359,16 @@ impl Rules {
         let stamp = self.boot.stamp(now);
         let rows: Vec<VisitRow> = change.saved().map(|(_, visit)| open_row(visit, now, &stamp)).collect();
         let closed: Vec<VisitRow> = change.closed().filter_map(|visit_id| closed_row(visit_id, change, now)).collect();
+        let echoes: Vec<EchoRow> = change.echoes(now.uptime, &stamp).map(|echo| echo_row(&echo, now)).collect();
         let (source, boot, keep) = (Arc::clone(&self.source), &self.boot, self.keep);
         let visits = change.events.iter().map(|outgoing| (&outgoing.event, outgoing.at));
         let outgoing: Vec<_> = self.notices.iter().map(|(event, at)| (event, *at)).chain(visits).collect();
         let committed = self.spool.transaction(|tx| {
             for row in rows.iter().chain(&closed) {
                 tx.put_visit(row)?;
+            }
+            for row in &echoes {
+                tx.put_echo(row)?;
             }
             for &(event, at) in &outgoing {
                 let kind = event.kind();
@@ -370,25 +387,4 @@ impl Rules {
         })?;
         Ok(committed.events)
     }
-
-    /// While the disk refuses: drops presences, which come again, and keeps what comes once.
-    fn bound_pending(&mut self) {
-        if self.pending.len() > MOST_PENDING {
-            self.pending.retain(|input| !matches!(input, Input::Presence { .. } | Input::MemberChanged { .. }));
-        }
-    }
-}
-
-fn watch(camera: &config::Camera, config: &config::Config, interpreter: &Interpreter) -> Watch {
-    let tracker = TrackerSettings { lost_after: config.plates.track_lost_after, ..TrackerSettings::default() };
-    Watch::new(&camera.id, camera.role, zones(camera), tracker, interpreter.clone())
-}
-
-fn zones(camera: &config::Camera) -> ZoneMap {
-    let zones = camera.zones.iter().filter_map(|zone| {
-        let corners = zone.polygon.iter().map(|&[x, y]| Point::new(x, y)).collect();
-        let named = ZoneRef { id: zone.id.clone(), kind: zone.kind, product: zone.product.clone() };
-        Some((named, Polygon::new(corners)?))
-    });
-    ZoneMap::new(&camera.id, camera.role, zones.collect())
 }

@@ -69,8 +69,10 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     // Whatever is made from here on is the service's alone; the control socket opens itself to the group.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let (clock, boot) = (Clock::system(), Boot::system());
+    // First of all, before seconds go into loading models: a second service must be refused at once.
+    let spool = open_spool(config, base, &clock, &boot)?;
     let eyes = Eyes::load(config, base)?;
-    let mut rules = rules(config, base, &clock, &boot, &eyes)?;
+    let mut rules = rules(config, base, &clock, &boot, spool, &eyes)?;
     let (to_rules, inbox) = sync_channel(WAITING);
     let wishes = Wishes::default();
     wishes
@@ -79,7 +81,7 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
         .extend(config.cameras.iter().map(|camera| (camera.id.clone(), rules.attention(&camera.id))));
     let done = Arc::new(AtomicBool::new(false));
 
-    // First of all: a second service must be refused before it takes over the first one's cameras and session.
+    // Before cameras and session: the first service would lose them to a second one in another folder.
     let control = control::serve(&config.storage.control_socket, to_rules.clone())?;
     if config.mqtt.url.is_empty() {
         warn!("No broker is set (`mqtt.url`): events wait in the outbox until one is.");
@@ -122,16 +124,21 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     ended.and(inferred).and(judged)
 }
 
-fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, eyes: &Eyes) -> anyhow::Result<Rules> {
+fn open_spool(config: &Config, base: &Path, clock: &Clock, boot: &Boot) -> anyhow::Result<Spool> {
     let folder = base.join(&config.storage.folder);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder `{}` (`storage.folder`)", folder.display()))?;
-    // The spool first: on a full disk it gives its reserve back, which opening the member list may need.
     let compose = compose_drops(config, clock.clone(), boot.clone());
     let mut spool = Spool::open(&folder, Limits::from(&config.outbox), compose)?;
     if let Some(aside) = spool.take_set_aside() {
         error!(why = aside.why, path = %aside.path.display(), "The spool was damaged and set aside; a new one began.");
     }
+    Ok(spool)
+}
+
+/// Opened after the spool, which on a full disk gives its reserve back: opening the member list may need it.
+fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, spool: Spool, eyes: &Eyes) -> anyhow::Result<Rules> {
+    let folder = base.join(&config.storage.folder);
     let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
     let mut directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
     if let Some(space) = eyes.space() {

@@ -68,7 +68,7 @@ pub struct Counts {
     pub vehicles: u64,
     /// Decided as a member's.
     pub members: u64,
-    /// Decided as nobody's, or undecided between two members.
+    /// Tracks that fit two members about equally, or a plate that several members share.
     pub ambiguous: u64,
     /// Tracks that ended unread, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
@@ -79,6 +79,8 @@ struct Followed {
     whereabouts: Whereabouts,
     rect: Rect,
     member: Option<MemberFacts>,
+    /// Was it counted that it could not be told whose it is?
+    ambiguous: bool,
 }
 
 /// Where and until when another reading is not worth its cost.
@@ -196,6 +198,7 @@ impl Watch {
             whereabouts: Whereabouts::first(zone.clone(), at),
             rect: plate.rect,
             member: None,
+            ambiguous: false,
         });
         followed.rect = plate.rect;
         followed.whereabouts.seen(zone, at);
@@ -213,6 +216,10 @@ impl Watch {
         let Some(followed) = self.tracks.get_mut(&update.track) else { return };
         if let Some(reason) = plate.rejected {
             followed.reading.unreadable(reason);
+        }
+        // Without a crop, because none was wanted now, nothing is known about the light.
+        if plate.evidence.is_some() || plate.rejected.is_some_and(RejectReason::was_looked_at) {
+            followed.reading.looked(&plate.quality);
         }
         // A frame whose plate contradicts the track's is not pooled: the tracker will split them if it goes on.
         let Some(evidence) = plate.evidence.as_ref().filter(|_| !update.disputed) else { return };
@@ -232,13 +239,12 @@ impl Watch {
         directory: &Directory,
         inputs: &mut Vec<Input>,
     ) {
+        let Some(followed) = self.tracks.get_mut(&seen.track) else { return };
         let Standing::Listed(found) = standing else {
-            self.counts.ambiguous += 1;
+            self.counts.ambiguous += u64::from(!std::mem::replace(&mut followed.ambiguous, true));
             return;
         };
-        let owner = directory.owner(&found.plate, now.wall);
-        let Some(followed) = self.tracks.get_mut(&seen.track) else { return };
-        match owner {
+        match directory.owner(&found.plate, now.wall) {
             // What else was seen in this frame must not suffer from it.
             Err(error) => {
                 tracing::error!("A member could not be looked up; asked again with the next frame: {error:#}");
@@ -249,8 +255,9 @@ impl Watch {
                 followed.member = Some(MemberFacts::from(member.as_ref()));
                 inputs.push(Input::Sighting(Box::new(self.sighting(seen, found, &member))));
             }
+            // Asked again with every look at a parked car, since windows of time open and close; counted once.
             Ok(Owner::Several(_)) => {
-                self.counts.ambiguous += 1;
+                self.counts.ambiguous += u64::from(!std::mem::replace(&mut followed.ambiguous, true));
                 followed.reading.forget();
             }
             Ok(Owner::Nobody(_)) => followed.reading.forget(),

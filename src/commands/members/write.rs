@@ -18,7 +18,7 @@ use crate::store::members::{Action, Filter, Format, MemberStore};
 pub(super) struct Args {
     /// The file, replaced when it exists; without it the list goes to standard output.
     file: Option<PathBuf>,
-    /// How to write it; without it the file's ending decides, else CSV.
+    /// How to write it; without it the file's ending decides, on standard output `--json`, else CSV.
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
     /// Write the face templates too, unsealed, as JSON Lines. Whoever has the file has the faces; the audit log tells of it.
@@ -27,19 +27,28 @@ pub(super) struct Args {
 }
 
 /// Runs it.
-pub(super) fn run(args: Args, place: &Place) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args, place: &Place, json: bool) -> anyhow::Result<Exit> {
     let mut store = place.open()?;
     if args.with_templates {
         return with_templates(&args, &mut store, place);
     }
-    let format = args.format.map_or_else(|| by_name(args.file.as_deref()), Format::from);
+    let format = match (args.format, &args.file) {
+        (Some(format), _) => format.into(),
+        (None, Some(file)) => by_name(file),
+        (None, None) if json => Format::JsonLines,
+        (None, None) => Format::Csv,
+    };
     match &args.file {
         None => {
             store.export(&Filter::default(), format, BufWriter::new(std::io::stdout().lock()))?;
         }
         Some(file) => {
             let written = to_file(file, |sink| Ok(store.export(&Filter::default(), format, sink)?))?;
-            eprintln!("{written} members written to {}.", file.display());
+            if json {
+                println!("{}", json!({ "written": written, "file": file }));
+            } else {
+                eprintln!("{written} members written to {}.", file.display());
+            }
         }
     }
     store.record(Action::MembersExported, "", &json!({ "to_file": args.file.is_some() }))?;
@@ -56,8 +65,8 @@ fn with_templates(args: &Args, store: &mut MemberStore, place: &Place) -> anyhow
     Ok(Exit::Ok)
 }
 
-fn by_name(file: Option<&Path>) -> Format {
-    let ending = file.and_then(Path::extension).map(|ending| ending.to_ascii_lowercase());
+fn by_name(file: &Path) -> Format {
+    let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
     match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("jsonl" | "ndjson" | "json") => Format::JsonLines,
         _ => Format::Csv,

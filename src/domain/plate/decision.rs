@@ -12,7 +12,7 @@ use super::known::{self, Match, Verdict};
 use super::list::PlateList;
 use super::reading::{Interpreter, Pool, Reading};
 use crate::domain::Uptime;
-use crate::domain::observation::RejectReason;
+use crate::domain::observation::{CropQuality, RejectReason};
 
 /// Nats above the threshold at which one frame alone is beyond doubt.
 const BEYOND_DOUBT: f32 = 8.0;
@@ -70,6 +70,8 @@ pub struct TrackReading {
     due: Uptime,
     pause: Duration,
     unread: Option<RejectReason>,
+    /// Looks at the plate, and how many of them were washed out by light.
+    looks: (u32, u32),
 }
 
 impl TrackReading {
@@ -96,6 +98,17 @@ impl TrackReading {
     /// A frame in which the plate was found but not read.
     pub fn unreadable(&mut self, reason: RejectReason) {
         self.unread = Some(reason);
+    }
+
+    /// A crop was looked at, whatever came of it.
+    pub fn looked(&mut self, quality: &CropQuality) {
+        self.looks.0 += 1;
+        self.looks.1 += u32::from(quality.is_washed_out());
+    }
+
+    /// Was it washed out in most looks?
+    fn is_washed_out(&self) -> bool {
+        self.looks.1 * 2 > self.looks.0
     }
 
     /// Adds a frame; hands out the new standing when it has just become a decision.
@@ -186,6 +199,7 @@ impl TrackReading {
     /// Why the track ends without a decision; `None` when there was one.
     pub fn rejected(&self) -> Option<RejectReason> {
         match self.standing {
+            Standing::Open if self.is_washed_out() => Some(RejectReason::Glare),
             Standing::Open if self.pool.frames() == 0 => Some(self.unread.unwrap_or(RejectReason::FewVotes)),
             Standing::Open if self.pool.reading().is_none() => Some(RejectReason::Grammar),
             Standing::Open => Some(RejectReason::FewVotes),
@@ -305,5 +319,9 @@ mod tests {
         bench.track = TrackReading::default();
         bench.see(0, &DOUBTFUL);
         assert_eq!(bench.track.rejected(), Some(RejectReason::FewVotes));
+        for (saturated, reason) in [(0.6, RejectReason::Glare), (0.1, RejectReason::FewVotes)] {
+            bench.track.looked(&CropQuality { saturated, ..CropQuality::default() });
+            assert_eq!(bench.track.rejected(), Some(reason), "one look of two is not most");
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 mod draft;
 mod dwell;
+mod echo;
 mod input;
 mod rules;
 mod state;
@@ -22,6 +23,7 @@ pub mod zones;
 
 use std::collections::BTreeMap;
 
+pub use echo::SavedEcho;
 pub use input::{Input, MemberFacts, Now, Sighting, Standing, TrackKey};
 pub use rules::{VisitRules, VisitSettings};
 pub use state::{SavedVisit, Visit};
@@ -177,7 +179,9 @@ impl VisitBook {
 impl Change {
     /// Is there anything to commit? If not, it may be applied at once.
     pub fn is_durable(&self) -> bool {
-        !self.events.is_empty() || self.touched.values().any(|touched| !matches!(touched, Touched::Kept(_)))
+        !self.events.is_empty()
+            || !self.echoes.is_empty()
+            || self.touched.values().any(|touched| !matches!(touched, Touched::Kept(_)))
     }
 
     /// Visits to save, by id.

@@ -1,8 +1,8 @@
 //! From a name or folder to a pack.
 //!
 //! A name is looked up in `plates.pack_folders`, then in `models/packs` of each folder above the program (a
-//! checkout), then in a packs folder beside the checkout: `$FORECOURT_SHARED/packs`, or `shared/packs` in a folder
-//! above the program or the working folder. For public models that come without a manifest of ours the program
+//! checkout), then in a packs folder beside the checkout: `$FORECOURT_SHARED/packs`, or `shared/packs` beside the
+//! checkout that the program was built in. For public models that come without a manifest of ours the program
 //! carries one ([`SHIPPED`]); it holds their hash, so that only the very file it was written for is taken.
 
 use std::path::{Path, PathBuf};
@@ -52,15 +52,15 @@ pub struct PackFolders(Vec<PathBuf>);
 impl PackFolders {
     /// `configured` is `plates.pack_folders`; relative ones are relative to `base`, the settings file's folder.
     pub fn new(configured: &[PathBuf], base: &Path) -> Self {
-        let program = std::env::current_exe().ok();
-        let here = std::env::current_dir().ok();
-        let above = |path: &Option<PathBuf>| -> Vec<PathBuf> {
-            path.iter().flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>()).collect()
-        };
+        let program = std::env::current_exe().unwrap_or_default();
+        let program: Vec<&Path> = program.ancestors().skip(1).collect();
         let mut folders: Vec<PathBuf> = configured.iter().map(|folder| base.join(folder)).collect();
-        folders.extend(above(&program).iter().map(|folder| folder.join("models/packs")));
+        folders.extend(program.iter().map(|folder| folder.join("models/packs")));
         folders.extend(std::env::var_os("FORECOURT_SHARED").map(|folder| PathBuf::from(folder).join("packs")));
-        folders.extend(above(&program).iter().chain(&above(&here)).map(|folder| folder.join("shared/packs")));
+        // Beside the checkout that the program was built in, and nowhere else: a folder above the working folder may be
+        // anybody's.
+        let checkouts = program.iter().filter(|folder| folder.join("models/packs").is_dir());
+        folders.extend(checkouts.filter_map(|folder| folder.parent()).map(|beside| beside.join("shared/packs")));
         Self::only(folders)
     }
 

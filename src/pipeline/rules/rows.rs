@@ -2,8 +2,8 @@
 
 use crate::domain::event::Event;
 use crate::domain::time::{Moment, Stamp};
-use crate::domain::visit::{Change, SavedVisit, Visit};
-use crate::store::spool::{Spool, VisitRow};
+use crate::domain::visit::{Change, SavedEcho, SavedVisit, Visit};
+use crate::store::spool::{EchoRow, Spool, VisitRow};
 
 /// A visit that is under way.
 pub(super) fn open_row(visit: &Visit, now: Moment, stamp: &Stamp) -> VisitRow {
@@ -40,6 +40,25 @@ pub(super) fn saved_visits(spool: &mut Spool) -> anyhow::Result<Vec<SavedVisit>>
         visit
             .inspect_err(|error| tracing::error!(visit = row.visit_id, %error, "An open visit is not understood."))
             .ok()
+    };
+    Ok(rows.into_iter().filter_map(parse).collect())
+}
+
+/// A member who has just left.
+pub(super) fn echo_row(echo: &SavedEcho, now: Moment) -> EchoRow {
+    EchoRow {
+        member_ref: echo.member_ref().to_owned(),
+        noted_ms: now.wall.as_millisecond(),
+        state: serde_json::to_vec(echo).expect("an echo has no map"),
+    }
+}
+
+/// The members who had just left when the process ended.
+pub(super) fn saved_echoes(spool: &mut Spool) -> anyhow::Result<Vec<SavedEcho>> {
+    let rows = spool.echoes()?;
+    let parse = |row: EchoRow| {
+        let echo = serde_json::from_slice(&row.state);
+        echo.inspect_err(|error| tracing::error!(%error, "A departure of a moment ago is not understood.")).ok()
     };
     Ok(rows.into_iter().filter_map(parse).collect())
 }

@@ -112,6 +112,14 @@ impl MemberStore {
         &self.actor
     }
 
+    /// Another connection to the same list, for a helper thread; `None` when this one is the only possible.
+    pub fn second(&self) -> Result<Option<Self>, StoreError> {
+        if self.alone || self.connection.path().is_none_or(str::is_empty) {
+            return Ok(None);
+        }
+        Self::open_existing(&self.path).map(Some)
+    }
+
     /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.
     pub fn import(
         &mut self,

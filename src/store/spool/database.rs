@@ -19,7 +19,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// The shape of a new database.
 const SCHEMA: &str = include_str!("schema.sql");
 /// Step n brings a database from version n to n + 1. Frozen once released.
-const UPGRADES: &[&str] = &[include_str!("upgrades/0001.sql")];
+const UPGRADES: &[&str] = &[include_str!("upgrades/0001.sql"), include_str!("upgrades/0002.sql")];
 
 /// Bytes of a page.
 pub(super) const PAGE_BYTES: u64 = 4096;

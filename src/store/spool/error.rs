@@ -25,8 +25,15 @@ pub enum OpenError {
         known: u32,
     },
     /// Another process owns it.
-    #[error("another forecourt uses `{0}`; stop it first, or set another `storage.folder`")]
-    Busy(PathBuf),
+    #[error(
+        "{owner} uses `{path}`, another forecourt with the same `storage.folder`; stop it first, or set another folder"
+    )]
+    Busy {
+        /// The database.
+        path: PathBuf,
+        /// Who, in words.
+        owner: String,
+    },
     /// The folder or a file in it cannot be used.
     #[error(
         "cannot use `{path}`: {source}; check that the folder exists, that the service may write to it, and that the disk has room"

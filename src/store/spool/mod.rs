@@ -19,6 +19,8 @@ mod tests;
 mod transaction;
 mod visits;
 
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +41,7 @@ pub use error::{Condition, Health, OpenError, SetAside, SpoolError};
 pub use event::{ComposeDrop, DropEvent, Dropped, Identity, NewEvent, StoredEvent};
 pub use reader::{QueuedEvent, Reader, RowKey, Waiting};
 pub use transaction::Tx;
-pub use visits::VisitRow;
+pub use visits::{EchoRow, VisitRow};
 
 /// Name of the database in `storage.folder`.
 pub const FILE_NAME: &str = "spool.db";
@@ -232,6 +234,14 @@ impl Spool {
         self.read(visits::open)
     }
 
+    /// The departures of a moment ago.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    pub fn echoes(&mut self) -> Result<Vec<EchoRow>, SpoolError> {
+        self.read(visits::echoes)
+    }
+
     /// The newest visits, open or closed.
     ///
     /// # Errors
@@ -247,6 +257,23 @@ impl Spool {
     pub fn queued(&mut self, limit: usize) -> Result<Vec<QueuedEvent>, SpoolError> {
         let generation = self.generation.load(Ordering::Acquire);
         self.read(|connection| reader::queued(connection, generation, limit))
+    }
+
+    /// The waiting event of that number; `None`: it was delivered, given up, or never existed.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    pub fn event(&mut self, seq: u64) -> Result<Option<QueuedEvent>, SpoolError> {
+        let generation = self.generation.load(Ordering::Acquire);
+        self.read(|connection| reader::numbered(connection, generation, seq))
+    }
+
+    /// Could an event be accepted now? Costs little when not, and mends what can be mended.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&mut self) -> Result<(), SpoolError> {
+        self.recover()
     }
 
     /// How many events of each class wait.
@@ -335,10 +362,25 @@ impl Spool {
     }
 }
 
+/// The process that holds the lock, in words, as it noted itself.
+fn owner(mut lock: &std::fs::File) -> String {
+    let mut text = String::new();
+    let read = lock.read_to_string(&mut text);
+    let number = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
+    number.map_or_else(|| "another process".to_owned(), |number| format!("process {number}"))
+}
+
 /// One process owns the spool: two would number events twice.
 fn lock(path: &Path) -> Result<Flock<std::fs::File>, OpenError> {
     let name = database::with_suffix(path, "-lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&name);
     let file = file.map_err(|source| OpenError::Folder { path: name.clone(), source })?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| OpenError::Busy(path.to_owned()))
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(file, _)| OpenError::Busy { path: path.to_owned(), owner: owner(&file) })?;
+    // For the words of whoever comes second; on a full disk they do without.
+    let noted = lock.set_len(0).and_then(|()| lock.write_all_at(std::process::id().to_string().as_bytes(), 0));
+    if let Err(error) = noted {
+        tracing::debug!(%error, "The number of the process was not noted beside the spool.");
+    }
+    Ok(lock)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
 use super::error::{OpenError, SpoolError};
@@ -161,6 +161,13 @@ pub(super) fn queued(connection: &Connection, generation: u64, limit: usize) -> 
         all.extend(next(connection, generation, class, 0, limit - all.len())?);
     }
     Ok(all)
+}
+
+/// The event of that number, whatever its class.
+pub(super) fn numbered(connection: &Connection, generation: u64, seq: u64) -> rusqlite::Result<Option<QueuedEvent>> {
+    let sql = "select slot, kind, topic, happened_ms, payload from outbox where slot in (?1, ?2, ?3, ?4)";
+    let slots = CLASSES.map(|class| slot(class, seq));
+    connection.prepare_cached(sql)?.query_row(slots, |row| event(row, generation)).optional()
 }
 
 pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {

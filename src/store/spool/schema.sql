@@ -56,3 +56,13 @@ create table visit (
 ) strict, without rowid;
 
 create index visit_by_end on visit (closed_ms);
+
+-- Members who have just left through an exit: seen there again at once, also after a restart, they have not come back.
+create table echo (
+    -- Opaque name from the platform.
+    member_ref text primary key,
+    -- Milliseconds since 1970, for forgetting it.
+    noted_ms integer not null,
+    -- The state of the rules, theirs to read.
+    state blob not null
+) strict, without rowid;

@@ -257,3 +257,38 @@ fn a_database_that_went_back_in_time_begins_a_new_epoch_and_keeps_what_waits() {
     assert_eq!(append(&mut spool, EventClass::P1, 10).value.identity.seq, 4, "2 and 3 were given away before");
     assert_eq!(spool.queued(9).unwrap().iter().map(|event| event.key.seq).collect::<Vec<_>>(), [1, 4]);
 }
+
+#[test]
+fn an_event_is_found_by_its_number_in_whatever_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 8);
+    let stored = [EventClass::P2, EventClass::P0, EventClass::P1].map(|class| append(&mut spool, class, 50).value);
+    for event in &stored {
+        let found = spool.event(event.identity.seq).unwrap().unwrap();
+        assert_eq!((found.class, found.payload), (event.class, event.payload.clone()));
+    }
+    spool.acknowledged(&[RowKey { generation: 0, seq: 2 }]).unwrap();
+    assert_eq!((spool.event(2).unwrap(), spool.event(4).unwrap()), (None, None));
+}
+
+#[test]
+fn departures_of_a_moment_ago_survive_a_restart_and_are_forgotten_with_the_visits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 8);
+    let row = |state: &[u8]| EchoRow { member_ref: "m1".into(), noted_ms: at(0).as_millisecond(), state: state.into() };
+    spool.transaction(|tx| tx.put_echo(&row(b"first"))).unwrap();
+    spool.transaction(|tx| tx.put_echo(&row(b"second"))).unwrap();
+    drop(spool);
+    let mut spool = open(folder.path(), 8);
+    assert_eq!(spool.echoes().unwrap(), [row(b"second")]);
+    spool.maintain(at(2 * 86_400), TimeQuality::Synced).unwrap();
+    assert_eq!(spool.echoes().unwrap(), []);
+}
+
+#[test]
+fn whoever_comes_second_is_told_who_was_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path(), 8);
+    let words = Spool::open(folder.path(), limits(8), compose()).err().unwrap().to_string();
+    assert!(words.contains(&format!("process {}", std::process::id())), "{words}");
+}

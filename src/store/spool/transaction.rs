@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::SpoolError;
 use super::event::{CLASSES, ComposeDrop, Dropped, Identity, NewEvent, StoredEvent, seq_of, slot, slots, word};
-use super::visits::{self, VisitRow};
+use super::visits::{self, EchoRow, VisitRow};
 use super::{Limits, Place};
 use crate::domain::event::{DropReason, EventClass};
 
@@ -28,6 +28,14 @@ impl Tx<'_> {
     /// When the disk refuses; then the whole transaction is void.
     pub fn put_visit(&mut self, row: &VisitRow) -> Result<(), SpoolError> {
         visits::put(self.connection, row).map_err(|e| self.place.error(&e))
+    }
+
+    /// Writes a departure of a moment ago; one of the same member is replaced.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the whole transaction is void.
+    pub fn put_echo(&mut self, row: &EchoRow) -> Result<(), SpoolError> {
+        visits::put_echo(self.connection, row).map_err(|e| self.place.error(&e))
     }
 
     /// Numbers an event and puts it into the outbox, making room when there is none.

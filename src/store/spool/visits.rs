@@ -17,6 +17,30 @@ pub struct VisitRow {
     pub state: Vec<u8>,
 }
 
+/// A departure of a moment ago as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EchoRow {
+    /// Opaque name from the platform.
+    pub member_ref: String,
+    /// When it was noted, in milliseconds since 1970.
+    pub noted_ms: i64,
+    /// The state of the rules, as they wrote it.
+    pub state: Vec<u8>,
+}
+
+/// Writes a departure; one of the same member is replaced.
+pub(super) fn put_echo(connection: &Connection, row: &EchoRow) -> rusqlite::Result<()> {
+    let sql = "insert or replace into echo (member_ref, noted_ms, state) values (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![row.member_ref, row.noted_ms, row.state]).map(drop)
+}
+
+/// The departures that were noted, by member.
+pub(super) fn echoes(connection: &Connection) -> rusqlite::Result<Vec<EchoRow>> {
+    let mut statement = connection.prepare("select member_ref, noted_ms, state from echo order by member_ref")?;
+    let row = |row: &Row<'_>| Ok(EchoRow { member_ref: row.get(0)?, noted_ms: row.get(1)?, state: row.get(2)? });
+    statement.query_map([], row)?.collect()
+}
+
 fn visit(row: &Row<'_>) -> rusqlite::Result<VisitRow> {
     Ok(VisitRow {
         visit_id: row.get(0)?,
@@ -49,8 +73,9 @@ pub(super) fn newest(connection: &Connection, limit: usize) -> rusqlite::Result<
     connection.prepare(&sql)?.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], visit)?.collect()
 }
 
-/// Forgets visits that ended before `before_ms`; returns how many.
+/// Forgets visits that ended before `before_ms`, and departures noted before; returns how many visits.
 pub(super) fn forget(connection: &Connection, before_ms: i64) -> rusqlite::Result<usize> {
+    connection.execute("delete from echo where noted_ms < ?1", [before_ms])?;
     connection.execute("delete from visit where closed_ms < ?1", [before_ms])
 }
 

@@ -25,6 +25,37 @@ fn saved(site: &Site, stamp: &Stamp) -> Vec<SavedVisit> {
     visits.map(|visit| serde_json::from_str(&serde_json::to_string(&visit).unwrap()).unwrap()).collect()
 }
 
+#[test]
+fn who_is_still_at_the_exit_after_a_restart_has_not_come_back() {
+    for (away, arrivals) in [(30.0, 1), (200.0, 2)] {
+        let mut site = Site::new();
+        site.sight("m1", "lot", 1, None);
+        site.wait(20.0);
+        let mut echoes = Vec::new();
+        let exit = [Input::Sighting(Box::new(site.sighting("m1", "exit", 2, None)))];
+        site.give(&exit);
+        while echoes.is_empty() {
+            site.now += 1.0;
+            let change = site.book.propose(&site.present(), &[]);
+            let wall = site.present().moment.wall;
+            let stamp = stamp("boot", 1000.0 + site.now, wall, TimeQuality::Synced);
+            echoes = change.echoes(uptime(site.now), &stamp).collect();
+            assert!(echoes.is_empty() || change.is_durable());
+            let disk = serde_json::to_string(&echoes).unwrap();
+            echoes = serde_json::from_str(&disk).unwrap();
+            site.give(&[]);
+        }
+        assert_eq!(site.kinds().last(), Some(&"departure"));
+        // Killed and back in the same boot; the car still stands before the barrier.
+        let back_at = stamp("boot", 1000.0 + site.now + away, site.wall, TimeQuality::Unsynced);
+        let mut back = Site { events: site.events, ..Site::new() };
+        back.book.restore_echoes(echoes, uptime(1.0), &back_at);
+        back.now = 2.0;
+        back.sight("m1", "exit", 1, None);
+        assert_eq!(back.of_kind("arrival").len(), arrivals, "{away} s later");
+    }
+}
+
 /// A car parks for 100 s, the process is killed and is back after 50 s of the same boot with that wall clock; the car is
 /// seen again, leaves at second 400 of the story.
 fn killed_and_back(wall_after: Timestamp) -> Site {

@@ -1,0 +1,125 @@
+//! The index of the listed plates, and how it follows the member list.
+//!
+//! Promises: recognition never waits for it. When another process has changed the list, a helper thread reads it through
+//! a connection of its own and builds the next index, and the rules thread only takes the finished one. Until then the old
+//! one finds plates that are no longer listed; whose a plate is, is asked of the list itself at every match
+//! ([`super::members::Directory::owner`]), so a removal is effective at once.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use anyhow::{Context, anyhow};
+
+use crate::domain::plate::list::PlateList;
+use crate::domain::plate::other_spelling;
+use crate::store::members::{MemberStore, Seen};
+
+/// What has become of the list since it was last asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing.
+    Nothing,
+    /// It changed; the index follows.
+    Changed,
+    /// The index is that of the list now.
+    TakenUp,
+}
+
+/// A finished index.
+struct Built {
+    list: PlateList,
+    revision: u64,
+}
+
+/// The index in use and the one that is being built.
+pub(super) struct Listing {
+    region: String,
+    list: Arc<PlateList>,
+    /// Of the list that the index was made of.
+    revision: u64,
+    /// Of the list as it was last looked at.
+    seen: Seen,
+    next: Option<Receiver<anyhow::Result<Built>>>,
+}
+
+impl Listing {
+    /// Reads the whole list, and waits for it.
+    pub fn read(store: &MemberStore, region: &str) -> anyhow::Result<Self> {
+        let mut seen = Seen::default();
+        store.changed(&mut seen)?;
+        let Built { list, revision } = build(store, region)?;
+        Ok(Self { region: region.to_owned(), list: Arc::new(list), revision, seen, next: None })
+    }
+
+    pub fn list(&self) -> &Arc<PlateList> {
+        &self.list
+    }
+
+    /// Raised with every change of the list that the index has taken up.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Looks for changes and for a finished index. Costs microseconds.
+    pub fn refresh(&mut self, store: &mut MemberStore) -> anyhow::Result<News> {
+        store.share()?;
+        let changed = store.changed(&mut self.seen)?;
+        if self.take_finished()? {
+            return Ok(News::TakenUp);
+        }
+        if self.next.is_none() && self.seen.revision != self.revision {
+            match store.second()? {
+                Some(second) => self.next = Some(in_a_thread(second, self.region.clone())?),
+                None => {
+                    let built = build(store, &self.region)?;
+                    self.take(built);
+                    return Ok(News::TakenUp);
+                }
+            }
+        }
+        Ok(if changed { News::Changed } else { News::Nothing })
+    }
+
+    fn take_finished(&mut self) -> anyhow::Result<bool> {
+        let Some(next) = &self.next else { return Ok(false) };
+        let built = match next.try_recv() {
+            Err(TryRecvError::Empty) => return Ok(false),
+            Ok(built) => built,
+            Err(TryRecvError::Disconnected) => Err(anyhow!("the thread that reads the member list has panicked")),
+        };
+        // One that failed is begun anew with the next look.
+        self.next = None;
+        self.take(built?);
+        Ok(true)
+    }
+
+    fn take(&mut self, Built { list, revision }: Built) {
+        self.list = Arc::new(list);
+        self.revision = revision;
+        tracing::info!(revision, plates = self.list.len(), "Member list taken up.");
+    }
+}
+
+fn in_a_thread(store: MemberStore, region: String) -> anyhow::Result<Receiver<anyhow::Result<Built>>> {
+    let (sender, receiver) = sync_channel(1);
+    let work = move || {
+        // Nobody listens when the service has ended meanwhile.
+        let _ = sender.send(build(&store, &region));
+    };
+    std::thread::Builder::new().name("member list".to_owned()).spawn(work).context("no thread for the member list")?;
+    Ok(receiver)
+}
+
+fn build(store: &MemberStore, region: &str) -> anyhow::Result<Built> {
+    let (listed, revision) = store.match_set().context("cannot read the member list")?;
+    let mut plates = Vec::with_capacity(listed.len());
+    for (plate, id) in listed {
+        plates.extend(other_spelling(region, &plate).map(|other| (other, id)));
+        plates.push((plate, id));
+    }
+    let (list, left_out) = PlateList::build(plates);
+    if left_out > 0 {
+        tracing::warn!(left_out, "Plates of the member list are too long to be matched.");
+    }
+    Ok(Built { list, revision })
+}
