@@ -276,7 +276,7 @@ impl Watch {
             first_seen: seen.first_seen,
             whereabouts: followed.whereabouts.clone(),
             modality: Modality::Plate,
-            confidence: found.fit.exp().clamp(0.0, 1.0),
+            confidence: found.confidence,
             evidence: Evidence {
                 frames: found.frames,
                 score: found.ratio,

@@ -49,6 +49,21 @@ impl Calibration {
         let share = ((rate / low.0).ln() / (high.0 / low.0).ln()) as f32;
         low.1 + share * (high.1 - low.1)
     }
+
+    /// Share of the strangers that reach this ratio over a list of this size: what [`Calibration::threshold`] inverts.
+    pub fn rate_of(&self, ratio: f32, listed: usize) -> f64 {
+        let (mut rare, mut common) = (-60.0_f64, -0.7_f64);
+        // The threshold falls as the rate grows; sixty halvings are more than an f64 can tell apart.
+        for _ in 0..60 {
+            let middle = f64::midpoint(rare, common);
+            if self.threshold(middle.exp(), listed) > ratio {
+                rare = middle;
+            } else {
+                common = middle;
+            }
+        }
+        common.exp()
+    }
 }
 
 impl Default for Calibration {
@@ -115,6 +130,16 @@ fn most_expected(count: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_share_of_strangers_at_a_ratio_is_what_the_threshold_was_made_from() {
+        let table = Calibration::default();
+        for (rate, listed) in [(1e-6, 10_000), (1e-4, 500), (0.001, 10_000), (0.004, 20_000)] {
+            let found = table.rate_of(table.threshold(rate, listed), listed);
+            assert!((found / rate - 1.0).abs() < 0.01, "{found} for {rate}");
+        }
+        assert!(table.rate_of(20.0, 10_000) < 1e-8 && table.rate_of(-50.0, 10_000) > 0.1);
+    }
 
     #[test]
     fn a_longer_list_asks_for_more() {

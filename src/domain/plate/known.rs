@@ -42,6 +42,8 @@ pub struct Match {
     pub fit: f32,
     /// Frames pooled.
     pub frames: u32,
+    /// How sure it is no stranger's, 0..1: one less the share of strangers that reach the ratio. 0 until it was tested.
+    pub confidence: f32,
 }
 
 /// The answer.
@@ -88,7 +90,8 @@ pub fn test(pool: &Pool, list: &PlateList, calibration: &Calibration, false_acce
         let refusal = if pool.ranked().is_empty() { Refusal::NothingRead } else { Refusal::NoneNear };
         return Verdict::NotListed(refusal, None);
     }
-    let best = matches.remove(0);
+    let mut best = matches.remove(0);
+    best.confidence = (1.0 - calibration.rate_of(best.ratio, list.len())) as f32;
     if best.ratio < threshold {
         return Verdict::NotListed(Refusal::BetterUnlisted, Some(best));
     }
@@ -119,6 +122,7 @@ pub fn matches(pool: &Pool, list: &PlateList, threshold: f32) -> Vec<Match> {
             owners: list.owners(&plate),
             fit: pool.fit(&plate),
             frames: pool.frames(),
+            confidence: 0.0,
             threshold,
             differs: strsim::levenshtein(reading, &plate),
             plate,
