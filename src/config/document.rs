@@ -199,7 +199,9 @@ mod tests {
         let lines = commented_default();
         let is_example = |line: &str| line.starts_with('#') && !line.starts_with("# ");
         let on: Vec<&str> = lines.lines().map(|line| if is_example(line) { &line[1..] } else { line }).collect();
-        let config = from_text(&on.join("\n")).unwrap();
+        // Other brokers and credentials go with a preferred broker.
+        let text = on.join("\n").replace("\nurl = \"\"\n", "\nurl = \"mqtts://broker.example\"\n");
+        let config = from_text(&text).unwrap();
         assert_eq!(config.cameras.len(), 1);
         assert_eq!(config.cameras[0].zones.len(), 1);
     }

@@ -19,13 +19,15 @@ use crate::inference::picture::Pixels;
 const SIDES: [usize; 7] = [48, 64, 96, 128, 192, 288, 448];
 /// Border on each side, as a share of the longer side.
 const BORDER: f32 = 0.5;
+/// The same for networks of one size, which see the picture smaller on a wider border.
+const BORDERS: [f32; 3] = [0.0, 0.5, 1.25];
 /// Grey value of the border.
 const GREY: u8 = 127;
 /// Least score of a box in a single view.
 const LEAST: f32 = 0.05;
-/// Least sum over the views for a face, and for a place that is better than none in a picture that must show one.
-const LEAST_SUM: f32 = 0.7;
-const FAINT_SUM: f32 = 0.15;
+/// Least mean score over all views for a face, and for a place that is better than none in a picture that must show one.
+const LEAST_MEAN: f32 = 0.1;
+const FAINT_MEAN: f32 = 0.02;
 /// Overlap from which boxes of two views are one face.
 const SAME: f32 = 0.4;
 /// Where the five points are in a picture that is nothing but a face.
@@ -85,7 +87,7 @@ impl FaceReader {
         assume: bool,
         times: &mut StageTimes,
     ) -> anyhow::Result<Option<Portrait>> {
-        let least = if assume { FAINT_SUM } else { LEAST_SUM };
+        let least = if assume { FAINT_MEAN } else { LEAST_MEAN };
         let (face, how, others) = match self.plainest(picture, least, times)? {
             Some((face, others)) => (face, How::Found, others),
             None if assume => (assumed(picture), How::Assumed, 0),
@@ -117,7 +119,7 @@ impl FaceReader {
         picture: &Frame,
         times: &mut StageTimes,
     ) -> anyhow::Result<Option<(Expression, How)>> {
-        let found = self.plainest(picture, FAINT_SUM, times)?.map(|(face, _)| face);
+        let found = self.plainest(picture, FAINT_MEAN, times)?.map(|(face, _)| face);
         let Some(model) = &mut self.expression else { return Ok(None) };
         let fills = |face: &FaceBox| face.rect.height() >= FILLS * picture.height as f32;
         let face = match found {
@@ -135,34 +137,38 @@ impl FaceReader {
         least: f32,
         times: &mut StageTimes,
     ) -> anyhow::Result<Option<(FaceBox, usize)>> {
-        let (bordered, shift) = with_border(picture);
-        let mut clusters: Vec<Cluster> = Vec::new();
-        for longest in self.views(picture) {
-            let found = self.detector.find_at((&bordered).into(), longest, LEAST, times)?;
-            for face in found {
-                add(&mut clusters, moved_back(face, shift));
+        let (mut clusters, mut views): (Vec<Cluster>, usize) = (Vec::new(), 0);
+        for (border, sides) in self.views(picture) {
+            let (bordered, shift) = with_border(picture, border);
+            for longest in sides {
+                views += 1;
+                for face in self.detector.find_at((&bordered).into(), longest, LEAST, times)? {
+                    add(&mut clusters, moved_back(face, shift));
+                }
             }
         }
         let side = |length: u32| length as f32;
         let weigh = |cluster: &Cluster| cluster.weight(side(picture.width), side(picture.height));
         clusters.sort_by(|a, b| weigh(b).total_cmp(&weigh(a)));
-        let Some(best) = clusters.first().filter(|cluster| cluster.sum() >= least) else { return Ok(None) };
+        let Some(best) = clusters.first().filter(|cluster| cluster.sum() >= least * views as f32) else {
+            return Ok(None);
+        };
         let others = clusters[1..].iter().filter(|other| weigh(other) >= 0.5 * weigh(best)).count();
         Ok(Some((best.mean(), others)))
     }
 
-    /// Longest sides of the bordered picture in the views.
-    fn views(&self, picture: &Frame) -> Vec<usize> {
-        let whole = 1.0 + 2.0 * BORDER;
-        if !self.detector.any_size() {
-            return vec![0];
-        }
+    /// Borders, and the longest sides of the picture with its border in the views.
+    fn views(&self, picture: &Frame) -> Vec<(f32, Vec<usize>)> {
         let longest = picture.width.max(picture.height) as usize;
+        if !self.detector.any_size() {
+            return BORDERS.map(|border| (border, vec![longest])).to_vec();
+        }
         let most = ((longest as f32 * ENLARGED) as usize).max(ENLARGED_TO);
         let small = SIDES.into_iter().filter(|&side| side <= most);
         // A large picture may hold a small face.
         let large = [640, LARGE].into_iter().filter(|&side| longest > SIDES[SIDES.len() - 1] && side < 2 * longest);
-        small.chain(large).map(|side| (side as f32 * whole) as usize).collect()
+        let whole = 1.0 + 2.0 * BORDER;
+        vec![(BORDER, small.chain(large).map(|side| (side as f32 * whole) as usize).collect())]
     }
 }
 
@@ -218,8 +224,8 @@ fn assumed(picture: &Frame) -> FaceBox {
 }
 
 /// The picture on a grey border, and how far it moved.
-fn with_border(picture: &Frame) -> (Frame, f32) {
-    let border = (BORDER * picture.width.max(picture.height) as f32).round() as u32;
+fn with_border(picture: &Frame, share: f32) -> (Frame, f32) {
+    let border = (share * picture.width.max(picture.height) as f32).round() as u32;
     let (width, height) = (picture.width + 2 * border, picture.height + 2 * border);
     let mut bgr = vec![GREY; width as usize * height as usize * 3];
     let row = picture.width as usize * 3;
@@ -261,7 +267,7 @@ mod tests {
     #[test]
     fn the_border_is_grey_and_the_picture_stays_whole_in_it() {
         let picture = Frame::new(0, Uptime::ZERO, 4, 2, (0..24).collect()).unwrap();
-        let (bordered, shift) = with_border(&picture);
+        let (bordered, shift) = with_border(&picture, 0.5);
         assert_eq!((bordered.width, bordered.height, shift), (8, 6, 2.0));
         assert_eq!(bordered.pixel(2, 2), [0, 1, 2]);
         assert_eq!(bordered.pixel(5, 3), [21, 22, 23]);
