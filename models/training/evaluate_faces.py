@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from heads import align, draw, person, scenes
 from runtime import iou
 
 SEED = 90210
-#: Enrolled persons, and pictures of each that are enrolled; the rest of the persons are strangers.
+#: Enrolled persons at most, and pictures of each that are enrolled; the rest of the persons are strangers.
 ENROLLED, PHOTOS = 200, 3
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 
@@ -54,11 +55,11 @@ def verify(same, other):
     return rows
 
 
-def identify(seen, who, pool):
-    """TPIR at stated FPIR with `ENROLLED` persons of `PHOTOS` pictures; probes are means over `pool` pictures of one person."""
+def identify(seen, who, pool, count):
+    """TPIR at stated FPIR with `count` persons of `PHOTOS` pictures; probes are means over `pool` pictures of one person."""
     names = np.unique(who)
     unit = lambda v: v / np.linalg.norm(v)
-    enrolled = names[:ENROLLED]
+    enrolled = names[:count]
     gallery = np.stack([unit(seen[np.flatnonzero(who == p)[:PHOTOS]].mean(0)) for p in enrolled])
     known, strange = [], []
     for p in names:
@@ -115,8 +116,8 @@ def detections(detector, count):
     return tally, float(np.median(off)), false / count
 
 
-def clips(detector, embedder, expression, threshold, every=5):
-    """The demo: faces found, member and strangers told apart by the enrolment photos, expressions, every fifth picture."""
+def clips(detector, embedder, expression, threshold, every):
+    """The demo: faces found, member and strangers told apart by the enrolment photos, expressions, every `every`-th picture."""
     sys.path.insert(0, str(DEMO))
     import make_showroom as demo
 
@@ -172,6 +173,44 @@ def listing(rows):
     return "\n".join(["| what | figure |", "|---|---|"] + [f"| {key} | {value} |" for key, value in rows.items()])
 
 
+def who_it_is(nets, args, hard, words):
+    data = face_banks.Crops(args.bank, "test")
+    seen = vectors(data, nets[1], hard)
+    same, other = pairs(seen, data.who, np.random.default_rng(SEED))
+    rows = verify(same, other)
+    persons = len(np.unique(data.who))
+    enrolled = min(ENROLLED, 2 * persons // 3)
+    for pool in (1, 3):
+        rates, known, strange = identify(seen, data.who, pool, enrolled)
+        rows |= {f"{key}, {enrolled} enrolled, {pool} picture{'s' * (pool > 1)} a probe ({known} of members, {strange} of strangers)": value for key, value in rates.items()}
+    if hard == 1.0 and args.run:
+        (args.run / "likeness.json").write_text(json.dumps(likeness(other, persons), indent=1) + "\n", encoding="utf-8")
+    return f"Who it is, {persons} persons, {words}", listing(rows)
+
+
+def how_he_looks(nets, args):
+    tally, turned, area = expressions(face_banks.Crops(args.bank, "test"), nets[2])
+    return "Expression (percent)", "\n\n".join([tally.table("class"), f"AUC of happiness against the rest: {area:.3f}.", turned.table("yaw", by_number(turned.counts))])
+
+
+def where_they_are(nets, args):
+    found, off, false = detections(nets[0], args.scenes)
+    return "Faces found in generated scenes, by height at 320 px (percent)", found.table("height", by_number([k for k in found.counts if k != "all"]) + ["all"]) \
+        + f"\n\nMedian error of the points: {100 * off:.1f} % of the face's height. False faces: {false:.2f} a picture."
+
+
+def in_the_clips(nets, args):
+    return "The demo's clips, every tenth picture (percent)", clips(*nets[:3], nets[3]["face-embed"]["likeness"]["cosine"], 10).table("who") \
+        + "\n\nOne picture at a time against the mean of the enrolment photos, at the cosine that `pack.toml` names. The firmware pools pictures."
+
+
+def job(wanted):
+    """One table: (title, text)."""
+    what, args, rest = wanted
+    cv2.setNumThreads(1)
+    return what(face_runtime.ours(args.pack), args, *rest)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
@@ -179,39 +218,17 @@ def main():
     parser.add_argument("--run", type=Path)
     parser.add_argument("--card", action="store_true")
     parser.add_argument("--clips", action="store_true")
-    parser.add_argument("--scenes", type=int, default=300)
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    cv2.setNumThreads(1)
     began, parts = time.time(), []
-    detector, embedder, expression, _ = face_runtime.ours(args.pack)
-    data = face_banks.Crops(args.bank, "test")
-
-    def show(title, text):
-        parts.append(f"### {title}\n\n{text}\n")
-        print(parts[-1], flush=True)
-
-    for hard, words in ((0.5, "ordinary pictures"), (1.0, "the training's full range of blur, noise and occlusion")):
-        seen = vectors(data, embedder, hard)
-        same, other = pairs(seen, data.who, np.random.default_rng(SEED))
-        rows = verify(same, other)
-        for pool in (1, 3):
-            rates, known, strange = identify(seen, data.who, pool)
-            rows |= {f"{key}, {ENROLLED} enrolled, {pool} picture{'s' * (pool > 1)} a probe ({known} of members, {strange} of strangers)": value for key, value in rates.items()}
-        show(f"Who it is, {len(np.unique(data.who))} persons, {words}", listing(rows))
-        if hard == 1.0:
-            measured = likeness(other, len(np.unique(data.who)))
-    tally, turned, area = expressions(data, expression)
-    show("Expression by class (percent)", tally.table("class") + f"\n\nAUC of happiness against the rest: {area:.3f}.")
-    show("The same by turn of the head (percent)", turned.table("yaw", by_number(turned.counts)))
-    found, off, false = detections(detector, args.scenes)
-    show("Faces found in generated scenes, by height at 320 px (percent)", found.table("height", by_number([k for k in found.counts if k != "all"]) + ["all"])
-         + f"\n\nMedian error of the points: {100 * off:.1f} % of the face's height. False faces: {false:.2f} a picture.")
-    if args.clips:
-        show("The demo's clips, every fifth picture (percent)", clips(detector, embedder, expression, measured["cosine"]).table("who")
-             + "\n\nOne picture at a time against the mean of the enrolment photos, at the cosine that `pack.toml` names.")
-    show("Speed, one thread", speed(detector, embedder, expression))
-    if args.run:
-        (args.run / "likeness.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    jobs = [(who_it_is, args, (0.5, "ordinary pictures")), (who_it_is, args, (1.0, "the training's full range of blur, noise and occlusion")), (how_he_looks, args, ()), (where_they_are, args, ())]
+    with Pool(args.workers) as workers:
+        for title, text in workers.imap(job, jobs + [(in_the_clips, args, ())] * args.clips):
+            parts.append(f"### {title}\n\n{text}\n")
+            print(parts[-1], flush=True)
+    parts.append(f"### Speed, one thread\n\n{speed(*face_runtime.ours(args.pack)[:3])}\n")
+    print(parts[-1])
     if args.card:
         card = args.pack / "MODEL_CARD.md"
         before, rest = card.read_text(encoding="utf-8").split(MARKS[0])

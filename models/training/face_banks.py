@@ -1,4 +1,5 @@
 """Batches for the training of `face-demo`, from the shards that `make_heads.py` wrote."""
+from collections import deque
 from pathlib import Path
 
 import cv2
@@ -54,9 +55,21 @@ class Heads:
 
     def __init__(self, bank, limit=None):
         parts = shards(bank, "heads", limit)
+        self.kept = deque(maxlen=1200)
         self.patches = [row for part in parts for row in zip(part["images"], part["points"], part["boxes"])]
 
     def batch(self, count, rng):
-        """(N x 3 x 192 x 320, [faces of each])."""
-        made = [scenes.sample(rng, self.patches) for _ in range(count)]
+        """(N x 3 x 192 x 320, [faces of each]): a third is new, the rest was seen before, half of that mirrored."""
+        for _ in range(count if len(self.kept) < 4 * count else (count + 2) // 3):
+            self.kept.append(scenes.sample(rng, self.patches))
+        fresh = (count + 2) // 3
+        made = list(self.kept)[-fresh:] + [self.kept[rng.integers(len(self.kept))] for _ in range(count - fresh)]
+        made = [mirrored(*one) if rng.random() < 0.5 else one for one in made]
         return tensor([image for image, _ in made]), [faces for _, faces in made]
+
+
+def mirrored(image, faces):
+    """A scene as in a mirror; left stays left in the picture."""
+    wide = image.shape[1]
+    turn = lambda box, points: (np.array([wide - box[2], box[1], wide - box[0], box[3]]), (points * (-1, 1) + (wide, 0))[[1, 0, 2, 4, 3]])
+    return image[:, ::-1], [turn(*face) for face in faces]

@@ -18,7 +18,7 @@ from heads import person
 #: Places for persons in the embedding's training, so that a bank may still grow while it runs.
 PERSONS = 1280
 #: Steps, batch, highest rate.
-PLANS = {"detector": (1000, 12, 2.5e-3), "embedding": (1600, 48, 2.5e-3), "expression": (1000, 48, 2e-3)}
+PLANS = {"detector": (2200, 12, 2.5e-3), "embedding": (2400, 48, 2.5e-3), "expression": (800, 48, 2e-3)}
 
 
 class DetectorTask:
