@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench gallery`. The reading sums the numbers, with the same vector unit, in the same process and on
 //! one thread; it is what a search cannot be faster than. After the groups of criterion a line says the ratio of the
-//! two, from pairs that were timed in turn, so that a machine that slows down slows both.
+//! two for every way of searching, from pairs that were timed in turn, so that a machine that slows down slows both.
 
 #![allow(
     clippy::unwrap_used,
@@ -70,19 +70,29 @@ fn search(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("gallery-100k-x-256");
     group.sample_size(30).throughput(Throughput::Bytes(gallery.bytes() as u64));
     group.bench_function("reading-the-memory", |bencher| bencher.iter(|| read(black_box(&memory))));
-    for kernel in Kernel::all() {
-        gallery.set_kernel(kernel);
-        let name = format!("search-{}", kernel.name());
+    for (kernel, screened) in variants() {
+        (gallery.set_kernel(kernel), gallery.set_screened(screened));
+        let name = format!("search-{}-{}", kernel.name(), how(screened));
         group.bench_function(name, |bencher| bencher.iter(|| gallery.search("bench", black_box(&probe))));
     }
     group.finish();
-    for kernel in Kernel::all() {
-        gallery.set_kernel(kernel);
-        ratio(&gallery, &memory, &probe);
+    for (kernel, screened) in variants() {
+        (gallery.set_kernel(kernel), gallery.set_screened(screened));
+        ratio(&gallery, screened, &memory, &probe);
     }
 }
 
-fn ratio(gallery: &Gallery, memory: &[f32], probe: &Embedding) {
+/// Every instruction set of the processor, each with every template as it is and with the coarse copy first.
+fn variants() -> impl Iterator<Item = (Kernel, bool)> {
+    Kernel::all().into_iter().flat_map(|kernel| [(kernel, false), (kernel, true)])
+}
+
+fn how(screened: bool) -> &'static str {
+    if screened { "int8-then-f32" } else { "f32" }
+}
+
+/// Tells the ratio of a search to a reading of the 32-bit numbers.
+fn ratio(gallery: &Gallery, screened: bool, memory: &[f32], probe: &Embedding) {
     let (mut reading, mut searching) = (Vec::new(), Vec::new());
     for _ in 0..PAIRS {
         reading.push(timed(|| read(black_box(memory))).as_secs_f64() * 1e3);
@@ -90,8 +100,9 @@ fn ratio(gallery: &Gallery, memory: &[f32], probe: &Embedding) {
     }
     let ratio = median(reading.iter().zip(&searching).map(|(read, search)| search / read).collect());
     println!(
-        "{:10} reading {:.2} ms, search {:.2} ms: ratio {ratio:.2} (medians of {PAIRS} pairs, {:.0} MB)",
+        "{:9} {:13} reading {:.2} ms, search {:.2} ms: ratio {ratio:.2} (medians of {PAIRS} pairs, {:.0} MB)",
         gallery.kernel().name(),
+        how(screened),
         median(reading),
         median(searching),
         gallery.bytes() as f64 / 1e6,

@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -118,7 +118,7 @@ impl Site {
 
 fn vector(seed: u64) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let raw: Vec<f32> = (0..64).map(|_| random.f32() - 0.5).collect();
+    let raw: Vec<f32> = (0..256).map(|_| random.f32() - 0.5).collect();
     let length = raw.iter().map(|value| value * value).sum::<f32>().sqrt();
     raw.iter().map(|value| value / length).collect()
 }
@@ -162,7 +162,12 @@ fn a_template_is_nowhere_in_the_clear_and_leaves_only_when_it_is_asked_for() {
     }
     let out = here.path("with.jsonl");
     here.told(&["members", "export", "--with-templates", out.to_str().unwrap()], OK);
-    assert!(fs::read_to_string(&out).unwrap().contains(&canary[..64]));
+    let text = fs::read_to_string(&out).unwrap();
+    let seventh: Value = serde_json::from_str(text.lines().nth(7).unwrap()).unwrap();
+    let written = STANDARD.decode(seventh["faces"][0]["vector"].as_str().unwrap()).unwrap();
+    let values = written.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+    let cosine: f32 = values.zip(vector(7)).map(|(a, b)| a * b).sum();
+    assert!((cosine - 1.0).abs() < 1e-5, "{cosine}");
     assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o600);
     here.output(&["members", "export", "--with-templates"], 2);
     assert!(here.told(&["privacy", "audit", "list"], OK).contains("templates-exported"));
@@ -248,16 +253,19 @@ fn keys_in(path: &Path) -> usize {
 
 #[test]
 fn a_change_of_the_key_that_is_killed_anywhere_loses_nobody_and_is_finished_by_the_next_run() {
-    let count = 4_000;
+    let count = 1_500;
     let here = Site::with_key();
     here.import(&members(count));
     let key = here.path("box.key");
     let former = fs::read_to_string(&key).unwrap();
+    let begun = Instant::now();
+    here.told(&["privacy", "rekey"], OK);
+    let whole = begun.elapsed().as_millis() as u64;
     let (mut halfway, mut split, mut random) = (0, 0, fastrand::Rng::with_seed(9));
-    for _ in 0..30 {
+    for _ in 0..15 {
         let mut child =
             here.command(&["privacy", "rekey"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(random.u64(3..120)));
+        std::thread::sleep(Duration::from_millis(random.u64(0..=whole)));
         child.kill().unwrap();
         child.wait().unwrap();
         halfway += u32::from(keys_in(&key) == 2);
@@ -265,7 +273,7 @@ fn a_change_of_the_key_that_is_killed_anywhere_loses_nobody_and_is_finished_by_t
         split += u32::from(here.database().query_row(kinds, [], |row| row.get::<_, i64>(0)).unwrap() == 2);
         assert_eq!(here.in_gallery(), count, "whatever moment it was killed at");
     }
-    eprintln!("killed 30 times: {halfway} with two keys in the file, {split} with members under both");
+    eprintln!("killed 15 times in {whole} ms: {halfway} with two keys in the file, {split} with members under both");
     assert!(halfway > 0, "it was never killed in the middle");
     here.told(&["privacy", "rekey"], OK);
     assert_eq!((keys_in(&key), here.in_gallery()), (1, count));
@@ -281,15 +289,10 @@ fn a_change_that_ended_half_way_with_only_one_of_the_keys_at_hand_says_so() {
     let other = here.path("other.key");
     here.told(&["privacy", "new-key", other.to_str().unwrap()], OK);
     here.told(&["privacy", "rekey", "--to", other.to_str().unwrap()], OK);
-    // Half of the members as they were before.
-    let former = here.path("former.db");
-    let fresh = Site::with_key();
-    fs::copy(here.path("box.key"), fresh.path("box.key")).unwrap();
-    here.database().execute("vacuum into ?1", [former.to_str().unwrap()]).unwrap();
     fs::rename(&other, here.path("box.key")).unwrap();
     assert_eq!(here.in_gallery(), CROWD);
     here.database().execute_batch("update member_key set key_id = '0011223344556677' where member % 2 = 0").unwrap();
-    let words = here.warned(&["members", "calibrate", "--dry-run"], OK);
+    let words = here.warned(&["members", "calibrate", "--dry-run"], REFUSED);
     assert!(words.contains("[FC-KEY-005]") && words.contains("30 members"), "{words}");
     let words = here.warned(&["privacy", "rekey"], REFUSED);
     assert!(words.contains("30 members are sealed with a key that is not here"), "{words}");
@@ -421,7 +424,7 @@ fn the_threshold_is_measured_on_the_own_members_and_doubles_are_told() {
     let found = here.json(&["members", "calibrate"], OK);
     assert_eq!((found["templates"].as_u64(), found["pairs"].as_u64()), (Some(CROWD + 1), Some(61 * 60 / 2)));
     let deviation = found["impostors"]["deviation"].as_f64().unwrap();
-    assert!((deviation - 0.125).abs() < 0.01, "{deviation}");
+    assert!((deviation - 0.0625).abs() < 0.005, "{deviation}");
     assert_eq!(found["look_like_one_person"][0][0], json!(["m5", "again"]));
     assert!(found["threshold_before"].is_null());
     let again = here.json(&["members", "calibrate", "--dry-run"], OK);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::house::House;
 use super::listing::Listing;
 use crate::config::{Config, Privacy};
 use crate::domain::face::Embedding;
@@ -18,6 +19,7 @@ use crate::domain::face::gallery::{Abstain, Gallery, Impostors, MemberId, Policy
 use crate::domain::member::{Member, NotMatched};
 use crate::domain::plate::list::PlateList;
 use crate::domain::plate::other_spelling;
+use crate::domain::time::Moment;
 use crate::domain::visit::{MemberFacts, Standing};
 use crate::inference::Space;
 use crate::store::keys::KeyRing;
@@ -44,6 +46,8 @@ pub struct Directory {
     listing: Listing,
     trouble: RefCell<Option<ListTrouble>>,
     faces: Faces,
+    /// In the service; a replay removes nothing.
+    house: Option<House>,
 }
 
 /// How faces are matched, and what that takes.
@@ -123,12 +127,24 @@ impl Directory {
     pub fn new(store: MemberStore, zone: TimeZone, region: &str) -> anyhow::Result<Self> {
         let listing = Listing::read(&store, region)?;
         let (region, faces) = (region.to_owned(), Faces::default());
-        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces })
+        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces, house: None })
     }
 
     /// The listed plates.
     pub fn list(&self) -> &Arc<PlateList> {
         self.listing.list()
+    }
+
+    /// From now on what has run out leaves the list once a day.
+    pub fn keep_house_by(&mut self, privacy: &Privacy) {
+        self.house = Some(House::new(privacy));
+    }
+
+    /// Removes what has run out, when that is due; `trusted`: the wall clock can be.
+    pub fn keep_house(&mut self, now: Moment, trusted: bool) {
+        if let Some(house) = &mut self.house {
+            house.keep(&mut self.store, now, trusted);
+        }
     }
 
     /// From now on faces are matched, as far as the settings, the signage and the device key allow.
@@ -249,6 +265,10 @@ impl Directory {
         let changed = news.as_ref().is_ok_and(|news| *news != News::Nothing);
         if news.as_ref().is_ok_and(|news| *news == News::TakenUp) {
             self.trouble.take();
+        }
+        if changed {
+            // What another process removed must not stay in the log because this one was reading.
+            self.store.try_empty_log();
         }
         if changed || self.faces.next_change.is_some_and(|due| due <= now) {
             self.reload_faces(now);

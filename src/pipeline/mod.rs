@@ -6,6 +6,7 @@
 pub mod control;
 pub mod delivery;
 pub mod eyes;
+mod house;
 mod listing;
 pub mod members;
 pub mod people;

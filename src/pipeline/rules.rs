@@ -212,6 +212,7 @@ impl Rules {
             self.pending.extend(people.pass(now, &self.directory));
         }
         self.count_strangers(now);
+        self.directory.keep_house(now, self.boot.is_trusted());
         if self.pending.waits() {
             // Asked first: a proposal from all that waits is not made for a disk that is still full.
             self.spool.ready().context(WAITS)?;

@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use super::control::{self, Answer, Asked, Question};
 use super::delivery::{Acknowledgements, Delivery};
 use super::eyes::{Attention, Eyes};
+use super::house::note_settings;
 use super::members::{Directory, FaceMatching, Signage};
 use super::rules::{Rules, compose_drops, time_zone};
 use crate::camera::{Cameras, CamerasView, Slots};
@@ -139,8 +140,10 @@ fn open_spool(config: &Config, base: &Path, clock: &Clock, boot: &Boot) -> anyho
 /// Opened after the spool, which on a full disk gives its reserve back: opening the member list may need it.
 fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, spool: Spool, eyes: &Eyes) -> anyhow::Result<Rules> {
     let folder = base.join(&config.storage.folder);
-    let store = MemberStore::open(&folder.join(members::FILE_NAME))?;
+    let mut store = MemberStore::open(&folder.join(members::FILE_NAME))?.acting_as("service");
+    note_settings(&mut store, config);
     let mut directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
+    directory.keep_house_by(&config.privacy);
     if let Some(space) = eyes.space() {
         directory.watch_faces(FaceMatching::new(config, base, space, Signage::Asked), clock.wall_at(clock.uptime()));
     }

@@ -22,7 +22,7 @@ const STEPS: [&str; SCHEMA as usize] = [include_str!("schema.sql"), include_str!
 /// Older ones have the WAL-reset fault.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a command waits for another one that changes the list.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens an existing file or makes a new one; true when nobody else can use it meanwhile, for lack of room on the disk.
 pub(super) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {

@@ -1,8 +1,11 @@
 //! Removal: the rows, the key that sealed the templates, and what is left of them in the log of the database.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::audit::{self, Action};
+use super::open::BUSY_TIMEOUT;
 use super::{MemberStore, StoreError, read, templates};
 
 impl MemberStore {
@@ -76,8 +79,17 @@ impl MemberStore {
         Ok(Some(templates))
     }
 
+    /// The same without waiting for anybody; for a service, whenever the list has changed.
+    pub fn try_empty_log(&self) -> bool {
+        // Neither call does more than set a number.
+        self.connection.busy_timeout(Duration::ZERO).ok();
+        let emptied = self.empty_log();
+        self.connection.busy_timeout(BUSY_TIMEOUT).ok();
+        emptied
+    }
+
     /// Moves the write-ahead log into the file and truncates it, so that what was removed is nowhere; false when a
-    /// reader was in the way. A service calls it again whenever the list has changed.
+    /// reader was in the way.
     pub fn empty_log(&self) -> bool {
         let done = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0));
         match done {

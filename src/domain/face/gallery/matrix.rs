@@ -26,17 +26,23 @@ pub(super) fn lanes(values: &[f32]) -> impl Iterator<Item = Lane> {
     })
 }
 
-/// Rows of lanes.
-pub(super) struct Matrix {
-    lanes: Vec<Lane>,
+/// Rows of lanes of one kind.
+pub(super) struct Matrix<T: Copy>
+where
+    Vec<T>: Zeroize,
+{
+    lanes: Vec<T>,
     /// Lanes in a row.
     width: usize,
 }
 
-impl Matrix {
-    /// Without rows; `numbers` a row.
-    pub fn new(numbers: usize) -> Self {
-        Self { lanes: Vec::new(), width: numbers.div_ceil(LANE).max(1) }
+impl<T: Copy> Matrix<T>
+where
+    Vec<T>: Zeroize,
+{
+    /// Without rows; `width` lanes in each.
+    pub fn new(width: usize) -> Self {
+        Self { lanes: Vec::new(), width: width.max(1) }
     }
 
     /// Rows.
@@ -45,12 +51,12 @@ impl Matrix {
     }
 
     /// All rows, one after the other.
-    pub fn lanes(&self) -> &[Lane] {
+    pub fn lanes(&self) -> &[T] {
         &self.lanes
     }
 
-    /// Numbers of a row, with those it was filled up with.
-    pub fn row(&self, row: usize) -> &[Lane] {
+    /// One row.
+    pub fn row(&self, row: usize) -> &[T] {
         &self.lanes[row * self.width..][..self.width]
     }
 
@@ -64,29 +70,35 @@ impl Matrix {
         }
     }
 
-    /// Adds a row of as many numbers as the matrix was made for.
-    pub fn push(&mut self, values: &[f32]) {
-        debug_assert_eq!(values.len().div_ceil(LANE), self.width, "the caller has compared the sizes");
+    /// Adds a row of as many lanes as the matrix was made for.
+    pub fn push(&mut self, row: impl Iterator<Item = T>) {
         self.reserve(1);
-        self.lanes.extend(lanes(values));
+        self.lanes.extend(row);
+        debug_assert_eq!(self.lanes.len() % self.width, 0, "the caller has compared the sizes");
     }
 
     /// Takes a row out; the last one moves into its place, and where it stood is wiped.
-    pub fn swap_remove(&mut self, row: usize) {
+    pub fn swap_remove(&mut self, row: usize)
+    where
+        T: Zeroize,
+    {
         let last = self.rows() - 1;
         let (from, to) = (last * self.width, row * self.width);
         self.lanes.copy_within(from.., to);
-        self.lanes[from..].iter_mut().zeroize();
+        self.lanes[from..].iter_mut().for_each(Zeroize::zeroize);
         self.lanes.truncate(from);
     }
 
-    /// Bytes that a search reads.
+    /// Bytes of all rows.
     pub fn bytes(&self) -> usize {
         size_of_val(self.lanes.as_slice())
     }
 }
 
-impl Drop for Matrix {
+impl<T: Copy> Drop for Matrix<T>
+where
+    Vec<T>: Zeroize,
+{
     fn drop(&mut self) {
         self.lanes.zeroize();
     }
@@ -98,9 +110,9 @@ mod tests {
 
     #[test]
     fn rows_are_filled_up_aligned_and_move_when_one_goes() {
-        let mut matrix = Matrix::new(20);
+        let mut matrix = Matrix::<Lane>::new(20_usize.div_ceil(LANE));
         for row in 0..5_u8 {
-            matrix.push(&[f32::from(row); 20]);
+            matrix.push(lanes(&[f32::from(row); 20]));
         }
         assert_eq!((matrix.rows(), matrix.row(1).len(), matrix.bytes()), (5, 2, 5 * 128));
         assert_eq!(matrix.row(3)[1].0[3..5], [3.0, 0.0]);

@@ -6,6 +6,7 @@
 //! A member who is taken out is not found by the very next search. All memory that held a template is wiped before it
 //! goes back. Who may be in here is decided by the store, which alone can read templates.
 
+mod coarse;
 mod impostors;
 mod matrix;
 mod sample;
@@ -14,8 +15,9 @@ mod verdict;
 
 use std::collections::HashMap;
 
+use self::coarse::{Coarse, Screen};
 pub use self::impostors::{FEWEST_PAIRS, Impostors, NoFit, Tail};
-use self::matrix::{Lane, Matrix};
+use self::matrix::{LANE, Lane, Matrix};
 pub use self::sample::{Alike, Sample};
 pub use self::simd::Kernel;
 pub use self::verdict::{Abstain, Verdict};
@@ -24,6 +26,8 @@ use super::Embedding;
 /// The number of a member, as the store gives it.
 pub type MemberId = i64;
 
+/// Templates from which the coarse copy is looked at first: fewer are in the caches anyway.
+const SCREENED_FROM: usize = 8_192;
 /// Rows that are compared before their scores are looked at; the scores stay in the first cache.
 const BLOCK: usize = 256;
 
@@ -62,7 +66,10 @@ pub struct Gallery {
     kernel: Kernel,
     /// Numbers of a template; 0 until the first.
     numbers: usize,
-    matrix: Matrix,
+    matrix: Matrix<Lane>,
+    /// A coarse copy of the same rows.
+    screen: Screen,
+    screened: bool,
     /// The member of each row.
     owners: Vec<MemberId>,
     /// Rows of each member, so that removal does not look at every row.
@@ -106,6 +113,8 @@ impl Gallery {
             kernel: Kernel::best(),
             numbers: 0,
             matrix: Matrix::new(0),
+            screen: Screen::new(0),
+            screened: true,
             owners: Vec::new(),
             rows: HashMap::new(),
             threshold: 1.0,
@@ -118,10 +127,17 @@ impl Gallery {
     /// Makes room for so many templates of so many numbers, so that none is moved while they are taken up.
     pub fn reserve(&mut self, templates: usize, numbers: usize) {
         if self.numbers == 0 {
-            (self.numbers, self.matrix) = (numbers, Matrix::new(numbers));
+            self.begin(numbers);
         }
         self.matrix.reserve(templates);
+        self.screen.reserve(templates);
         self.owners.reserve(templates);
+    }
+
+    /// Empty, for vectors of so many numbers.
+    fn begin(&mut self, numbers: usize) {
+        self.numbers = numbers;
+        (self.matrix, self.screen) = (Matrix::new(numbers.div_ceil(LANE)), Screen::new(numbers));
     }
 
     /// Adds a template of a member, who may have others.
@@ -137,13 +153,14 @@ impl Gallery {
     fn push(&mut self, id: MemberId, template: &Embedding) -> Result<(), WrongSize> {
         let found = template.values().len();
         if self.owners.is_empty() && self.numbers != found {
-            (self.numbers, self.matrix) = (found, Matrix::new(found));
+            self.begin(found);
         }
         if found != self.numbers {
             return Err(WrongSize { wanted: self.numbers, found });
         }
         let row = u32::try_from(self.owners.len()).expect("four thousand million templates do not fit into memory");
-        self.matrix.push(template.values());
+        self.matrix.push(matrix::lanes(template.values()));
+        self.screen.push(template.values());
         self.owners.push(id);
         self.rows.entry(id).or_default().push(row);
         Ok(())
@@ -156,6 +173,7 @@ impl Gallery {
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(*row));
         for &row in &rows {
             self.matrix.swap_remove(row as usize);
+            self.screen.swap_remove(row as usize);
             self.owners.swap_remove(row as usize);
             let moved = self.owners.len() as u32;
             if let Some(owner) = self.owners.get(row as usize) {
@@ -215,7 +233,10 @@ impl Gallery {
     /// The best template of all, and the best of another member.
     fn best(&self, probe: &Embedding) -> Best {
         let query = zeroize::Zeroizing::new(matrix::lanes(probe.values()).collect::<Vec<Lane>>());
-        let mut best = Best { id: 0, score: f32::NEG_INFINITY, second: None };
+        if self.screened && self.owners.len() >= SCREENED_FROM {
+            return self.best_of(&query, self.candidates(probe));
+        }
+        let mut best = Best::none();
         let mut scores = [0.0_f32; BLOCK];
         for (rows, owners) in self.matrix.lanes().chunks(BLOCK * query.len()).zip(self.owners.chunks(BLOCK)) {
             let scores = &mut scores[..owners.len()];
@@ -232,6 +253,35 @@ impl Gallery {
     /// How sure a score is no stranger's, 0..1: one less the share of strangers that reach it in this gallery.
     pub fn confidence(&self, score: f32) -> f32 {
         (1.0 - self.policy.impostors.fpir_of(score, self.owners.len())).clamp(0.0, 1.0) as f32
+    }
+
+    /// Rows that can be the best or the best of another member, by their bounds.
+    fn candidates(&self, probe: &Embedding) -> Vec<usize> {
+        // By the least that each score can be: whoever cannot exceed the second of these is neither.
+        let mut least_best = Best::none();
+        let mut floor = f32::NEG_INFINITY;
+        let mut near = Vec::new();
+        self.screen.bounds(self.kernel, &Coarse::of(probe.values()), |row, least, most| {
+            if most >= floor {
+                near.push((row, most));
+                if least > floor {
+                    least_best.take(self.owners[row], least);
+                    floor = least_best.second.map_or(f32::NEG_INFINITY, |(_, least)| least);
+                }
+            }
+        });
+        near.into_iter().filter(|(_, most)| *most >= floor).map(|(row, _)| row).collect()
+    }
+
+    /// The best of some rows, by their exact scores.
+    fn best_of(&self, query: &[Lane], rows: Vec<usize>) -> Best {
+        let mut best = Best::none();
+        for row in rows {
+            let mut score = [0.0];
+            self.kernel.products(query, self.matrix.row(row), &mut score);
+            best.take(self.owners[row], score[0]);
+        }
+        best
     }
 
     /// The embedding space.
@@ -264,9 +314,19 @@ impl Gallery {
         self.rows.contains_key(&id)
     }
 
-    /// Bytes that a search reads.
+    /// Bytes of the templates.
     pub fn bytes(&self) -> usize {
         self.matrix.bytes()
+    }
+
+    /// Bytes of their coarse copy.
+    pub fn coarse_bytes(&self) -> usize {
+        self.screen.bytes()
+    }
+
+    /// Looks at the coarse copy first, or at every template as it is; the results are the same.
+    pub fn set_screened(&mut self, screened: bool) {
+        self.screened = screened;
     }
 
     /// The instruction set that it uses.
@@ -281,6 +341,10 @@ impl Gallery {
 }
 
 impl Best {
+    fn none() -> Self {
+        Self { id: 0, score: f32::NEG_INFINITY, second: None }
+    }
+
     fn take(&mut self, id: MemberId, score: f32) {
         if score > self.score {
             if id != self.id && self.score > f32::NEG_INFINITY {

@@ -5,6 +5,7 @@
 //! NEON round once where the scalar loop rounds twice: scores agree within 1e-5, not bit by bit. On one machine the same
 //! search gives the same bits each time.
 
+use super::coarse::Bytes;
 use super::matrix::{LANE, Lane};
 
 /// The instruction set that a search uses. Only [`Kernel::best`] and [`Kernel::all`] make one, so that one that the
@@ -31,7 +32,11 @@ impl Kernel {
         {
             let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
             sets.extend(avx2.then_some(Set::Avx2));
-            sets.extend((avx2 && std::arch::is_x86_feature_detected!("avx512f")).then_some(Set::Avx512));
+            // All but the very first processors with AVX-512 have the three together.
+            let avx512 = std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512vl");
+            sets.extend((avx2 && avx512).then_some(Set::Avx512));
         }
         #[cfg(target_arch = "aarch64")]
         sets.extend(std::arch::is_aarch64_feature_detected!("neon").then_some(Set::Neon));
@@ -50,7 +55,7 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "avx2+fma",
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => "avx512f",
+            Set::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Set::Neon => "neon",
         }
@@ -65,12 +70,32 @@ impl Kernel {
             // SAFETY: `Kernel::all` makes this value only after the processor reported both AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { avx2(query, rows, scores) },
-            // SAFETY: `Kernel::all` makes this value only after the processor reported AVX2, FMA and AVX-512F.
+            // SAFETY: `Kernel::all` makes this value only after the processor reported AVX2, FMA and AVX-512 F, BW, VL.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { avx512(query, rows, scores) },
             // SAFETY: `Kernel::all` makes this value only after the processor reported NEON.
             #[cfg(target_arch = "aarch64")]
             Set::Neon => unsafe { neon(query, rows, scores) },
+        }
+    }
+}
+
+impl Kernel {
+    /// The same of coarse copies, in whole numbers.
+    #[allow(unsafe_code, reason = "as above")]
+    pub(super) fn coarse_products(self, query: &[Bytes], rows: &[Bytes], products: &mut [i32]) {
+        assert_eq!(rows.len(), query.len() * products.len(), "rows as wide as the query, a product each");
+        match self.0 {
+            Set::Scalar => coarse(query, rows, products),
+            // SAFETY: `Kernel::all` makes this value only after the processor reported both AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { coarse_avx2(query, rows, products) },
+            // SAFETY: `Kernel::all` makes this value only after the processor reported AVX2, FMA and AVX-512 F, BW, VL.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { coarse_avx512(query, rows, products) },
+            // SAFETY: `Kernel::all` makes this value only after the processor reported NEON.
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => unsafe { coarse_neon(query, rows, products) },
         }
     }
 }
@@ -86,7 +111,7 @@ fn avx2(query: &[Lane], rows: &[Lane], scores: &mut [f32]) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
 fn avx512(query: &[Lane], rows: &[Lane], scores: &mut [f32]) {
     body::<true>(query, rows, scores);
 }
@@ -95,6 +120,36 @@ fn avx512(query: &[Lane], rows: &[Lane], scores: &mut [f32]) {
 #[target_feature(enable = "neon")]
 fn neon(query: &[Lane], rows: &[Lane], scores: &mut [f32]) {
     body::<true>(query, rows, scores);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn coarse_avx2(query: &[Bytes], rows: &[Bytes], products: &mut [i32]) {
+    coarse(query, rows, products);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
+fn coarse_avx512(query: &[Bytes], rows: &[Bytes], products: &mut [i32]) {
+    coarse(query, rows, products);
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn coarse_neon(query: &[Bytes], rows: &[Bytes], products: &mut [i32]) {
+    coarse(query, rows, products);
+}
+
+/// Inlined into the functions above. Whole numbers have no order of rounding: the compiler may sum as it likes. 4,096
+/// numbers, the most that the store takes, stay far below the limit of 32 bits.
+#[inline(always)]
+fn coarse(query: &[Bytes], rows: &[Bytes], products: &mut [i32]) {
+    for (row, product) in rows.chunks_exact(query.len()).zip(products) {
+        let lane = |(row, query): (&Bytes, &Bytes)| -> i32 {
+            row.0.iter().zip(&query.0).map(|(&row, &query)| i32::from(row) * i32::from(query)).sum()
+        };
+        *product = row.iter().zip(query).map(lane).sum();
+    }
 }
 
 /// Inlined into each of the functions above and compiled for its instruction set. `FUSED`: multiply and add in one
@@ -140,15 +195,15 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_scalar_score_within_rounding() {
         let mut random = fastrand::Rng::with_seed(5);
-        for numbers in [1, 15, 16, 17, 128, 256, 500, 512] {
+        for numbers in [1_usize, 15, 16, 17, 128, 256, 500, 512] {
             let mut vector = || {
                 let raw: Vec<f32> = (0..numbers).map(|_| random.f32() - 0.5).collect();
                 crate::domain::face::Embedding::new(&raw).unwrap()
             };
             let query = vector();
             let rows: Vec<_> = (0..37).map(|_| vector()).collect();
-            let mut matrix = Matrix::new(numbers);
-            rows.iter().for_each(|row| matrix.push(row.values()));
+            let mut matrix = Matrix::new(numbers.div_ceil(LANE));
+            rows.iter().for_each(|row| matrix.push(lanes(row.values())));
             let query_lanes: Vec<Lane> = lanes(query.values()).collect();
             for kernel in Kernel::all() {
                 let mut scores = vec![f32::NAN; rows.len()];

@@ -77,6 +77,42 @@ fn every_search_is_exact() {
     }
 }
 
+/// The coarse copy leaves nobody out, also not where many templates are near each other.
+#[test]
+fn the_screened_search_gives_the_very_same_as_the_whole_one() {
+    let mut chance = fastrand::Rng::with_seed(17);
+    let centre = random(&mut chance);
+    let count = SCREENED_FROM + 500;
+    let known: Vec<Embedding> = (0..count)
+        .map(|n| match n % 3 {
+            // A third of them look alike.
+            0 => again(&centre, &random(&mut chance), 0.3),
+            _ => random(&mut chance),
+        })
+        .collect();
+    // Some members have several templates.
+    let ids = |n: usize| if n % 5 == 0 { n / 10 } else { n } as MemberId;
+    let mut gallery =
+        Gallery::build(SPACE, policy(0.01), known.iter().enumerate().map(|(n, face)| (ids(n), face))).unwrap();
+    let mut probes = faces(15, 18);
+    probes.extend((0..15).map(|n| again(&known[n * 500], &centre, 0.2)));
+    probes.push(centre.clone());
+    for gone in [None, Some(ids(600)), Some(ids(1_203))] {
+        if let Some(id) = gone {
+            gallery.remove(id);
+        }
+        for probe in &probes {
+            gallery.set_screened(true);
+            let screened = gallery.search(SPACE, probe);
+            gallery.set_screened(false);
+            assert_eq!(screened, gallery.search(SPACE, probe));
+        }
+    }
+    gallery.set_screened(true);
+    let looked_at = gallery.candidates(&probes[0]).len();
+    assert!(looked_at < count / 20, "{looked_at} of {count} would be compared exactly");
+}
+
 #[test]
 fn several_templates_of_one_member_do_not_make_it_ambiguous_with_itself() {
     let known = faces(50, 5);
