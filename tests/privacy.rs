@@ -117,7 +117,8 @@ impl Site {
 }
 
 fn vector(seed: u64) -> Vec<f32> {
-    let mut random = fastrand::Rng::with_seed(seed);
+    // Seeds that follow each other give streams that resemble each other.
+    let mut random = fastrand::Rng::with_seed((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let raw: Vec<f32> = (0..256).map(|_| random.f32() - 0.5).collect();
     let length = raw.iter().map(|value| value * value).sum::<f32>().sqrt();
     raw.iter().map(|value| value / length).collect()
