@@ -71,13 +71,15 @@ fn search(criterion: &mut Criterion) {
     group.sample_size(30).throughput(Throughput::Bytes(gallery.bytes() as u64));
     group.bench_function("reading-the-memory", |bencher| bencher.iter(|| read(black_box(&memory))));
     for (kernel, screened) in variants() {
-        (gallery.set_kernel(kernel), gallery.set_screened(screened));
+        gallery.set_kernel(kernel);
+        gallery.set_screened(screened);
         let name = format!("search-{}-{}", kernel.name(), how(screened));
         group.bench_function(name, |bencher| bencher.iter(|| gallery.search("bench", black_box(&probe))));
     }
     group.finish();
     for (kernel, screened) in variants() {
-        (gallery.set_kernel(kernel), gallery.set_screened(screened));
+        gallery.set_kernel(kernel);
+        gallery.set_screened(screened);
         ratio(&gallery, screened, &memory, &probe);
     }
 }

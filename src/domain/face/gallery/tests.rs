@@ -91,7 +91,7 @@ fn the_screened_search_gives_the_very_same_as_the_whole_one() {
         })
         .collect();
     // Some members have several templates.
-    let ids = |n: usize| if n % 5 == 0 { n / 10 } else { n } as MemberId;
+    let ids = |n: usize| if n.is_multiple_of(5) { n / 10 } else { n } as MemberId;
     let mut gallery =
         Gallery::build(SPACE, policy(0.01), known.iter().enumerate().map(|(n, face)| (ids(n), face))).unwrap();
     let mut probes = faces(15, 18);
