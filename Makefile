@@ -1,6 +1,6 @@
 # Debian 12, x86_64 or aarch64. `make demo` and `make test` install what is missing first; see tools/setup.sh.
 
-.PHONY: help setup build demo test lint bench soak contract-check deny docs
+.PHONY: help setup build demo test lint bench soak contract-check deny docs deb deb-test arm64
 
 CARGO ?= cargo
 
@@ -12,7 +12,7 @@ export OPENCV_INCLUDE_PATHS ?= /usr/include/opencv4,/usr/include/$(ARCH)-linux-g
 endif
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to build and run
 	tools/setup.sh build
@@ -50,3 +50,12 @@ deny: ## licences, origins and known holes of what is used
 
 docs: setup ## write docs/configuration.md and firmware-config/forecourt.toml anew from the types
 	FORECOURT_WRITE=1 $(CARGO) test --locked --test documents
+
+deb: build ## the Debian package, dist/forecourt_*.deb; needs cargo-deb
+	packaging/deb.sh
+
+deb-test: deb ## the package in a Debian 12 of its own, with a real systemd; as root
+	packaging/deb-test.sh "$$(ls -t dist/forecourt_*.deb | head -1)"
+
+arm64: ## the program for 64-bit ARM, target/aarch64-unknown-linux-gnu/release/forecourt; see docs/distributor.md
+	packaging/arm64.sh

@@ -76,8 +76,10 @@ pub enum Command {
     Models(commands::models::Args),
     /// What the box holds about people: report, purge, keys, audit log.
     Privacy(commands::privacy::Args),
-    /// What an installer does once at a site.
+    /// From a stick to a working box: apply, show, confirm-signage, reset.
     Provision(commands::provision::Args),
+    /// What is wrong with this box, why, and what to do next.
+    Doctor(commands::doctor::Args),
     /// The clock of a box without a battery: show it, write it down, set it forward at the start.
     Clock(commands::clock::Args),
     /// Man pages and shell completions.

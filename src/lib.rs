@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! main → commands → pipeline → {camera, inference, store, mqtt, health} → domain
+//!        commands → provision → domain
 //! ```
 //!
 //! `config` and `clock` may be used by all but `domain`. OpenCV stays in `camera`, ONNX Runtime in `inference`,
@@ -19,4 +20,5 @@ pub mod health;
 pub mod inference;
 pub mod mqtt;
 pub mod pipeline;
+pub mod provision;
 pub mod store;

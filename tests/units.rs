@@ -66,7 +66,8 @@ fn systemd_knows_every_word_of_the_units() {
             let text = std::fs::read_to_string(&path).unwrap();
             let here = text
                 .replace("/usr/bin/forecourt", env!("CARGO_BIN_EXE_forecourt"))
-                .replace("/usr/lib/forecourt/make-device-key", "/bin/true");
+                .replace("/usr/lib/forecourt/make-device-key", "/bin/true")
+                .replace("/usr/lib/forecourt/apply-stick", "/bin/true");
             std::fs::write(folder.path().join(&name), here).unwrap();
             units.push(folder.path().join(&name));
         }

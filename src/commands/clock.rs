@@ -18,7 +18,7 @@ use crate::clock::floor::{self, Facts};
 use crate::domain::time::TimeQuality;
 
 /// Where the units of the package keep the time.
-const INSTALLED: &str = "/var/lib/forecourt-clock/last";
+pub(super) const INSTALLED: &str = "/var/lib/forecourt-clock/last";
 
 /// What was typed after `clock`.
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,7 @@ pub mod config;
 #[cfg(feature = "broker")]
 pub mod demo;
 pub mod doc;
+pub mod doctor;
 pub mod events;
 pub mod members;
 pub mod models;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Visits(args) => visits::run(args, &cli.global),
         Command::Privacy(args) => privacy::run(args, &cli.global),
         Command::Provision(args) => provision::run(args, &cli.global),
+        Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Clock(args) => clock::run(args, &cli.global),
         Command::Doc(args) => doc::run(args, &cli.global),
         Command::Camera(args) => camera::run(args, &cli.global),

@@ -1,5 +1,6 @@
 //! `forecourt run`: the service.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -8,7 +9,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Exit;
 use crate::cli::Global;
-use crate::config;
+use crate::config::{self, Config};
+use crate::inference::pack::install::state;
 use crate::pipeline::service;
 
 /// What was typed after `run`.
@@ -31,6 +33,28 @@ pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(Exit::Failed as u8), Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    watch_new_packs(&loaded.config, &loaded.base);
     service::run(&loaded.config, &loaded.base, &stop)?;
     Ok(Exit::Ok)
+}
+
+/// Counts this start for packs that are on probation, which may roll one back; keeps them after a quarter of an hour.
+fn watch_new_packs(config: &Config, base: &Path) {
+    let folders = config.plates.pack_folders.iter().chain(&config.faces.pack_folders).map(|folder| base.join(folder));
+    let mut folders: Vec<PathBuf> = folders.filter(|folder| !state::installed(folder).is_empty()).collect();
+    folders.sort();
+    folders.dedup();
+    for folder in &folders {
+        state::count_start(folder);
+    }
+    if !folders.is_empty() {
+        // Ends with the process: a service that falls before keeps nothing.
+        let keep = move || {
+            std::thread::sleep(state::PROBATION);
+            folders.iter().for_each(|folder| state::keep(folder));
+        };
+        if let Err(error) = std::thread::Builder::new().name("probation".to_owned()).spawn(keep) {
+            tracing::warn!(%error, "New packs stay on probation.");
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl Default for Plates {
     fn default() -> Self {
         Self {
             packs: vec!["plate-cn".to_owned()],
-            pack_folders: vec!["/usr/share/forecourt/packs".into(), "models/packs".into()],
+            pack_folders: pack_folders(),
             region: "cn".to_owned(),
             min_width_px: 40.0,
             detection_threshold: None,
@@ -88,7 +88,7 @@ impl Default for Faces {
     fn default() -> Self {
         Self {
             packs: Vec::new(),
-            pack_folders: vec!["/usr/share/forecourt/packs".into(), "models/packs".into()],
+            pack_folders: pack_folders(),
             min_height_px: 32.0,
             min_quality: 0.3,
             max_yaw: 45.0,
@@ -100,6 +100,11 @@ impl Default for Faces {
             track_lost_after: Duration::from_secs(2),
         }
     }
+}
+
+/// Installed packs go before those that ship with the program.
+fn pack_folders() -> Vec<PathBuf> {
+    ["/var/lib/forecourt/packs", "/usr/share/forecourt/packs", "models/packs"].map(PathBuf::from).to_vec()
 }
 
 /// When a visit begins, what is told of it, and when it ends.

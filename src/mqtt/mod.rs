@@ -12,6 +12,7 @@ mod link;
 mod pace;
 mod publisher;
 mod queue;
+pub mod reach;
 mod rumqtt;
 mod schedule;
 mod settings;

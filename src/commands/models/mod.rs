@@ -1,8 +1,10 @@
 //! `forecourt models`: the packs on this machine, whether they are sound, how fast and how good they are.
 
 mod bench;
+mod bundle;
 mod eval;
 mod faces;
+mod fetch;
 mod labels;
 mod list;
 mod plate_match;
@@ -34,6 +36,16 @@ enum Action {
         /// Names or folders; all packs that can be named when there is none.
         packs: Vec<String>,
     },
+    /// Fetch public models of the catalog.
+    Fetch(fetch::Args),
+    /// Make a bundle of a pack's folder.
+    Pack(bundle::PackArgs),
+    /// Sign a bundle.
+    Sign(bundle::SignArgs),
+    /// Install a signed bundle: verified, tried, switched in one step, on probation.
+    Install(bundle::InstallArgs),
+    /// Go back to the version before.
+    Rollback(bundle::RollbackArgs),
     /// Milliseconds of each model, one thread, in turns, so that several packs can be compared.
     Bench {
         /// Pack to measure, by name or folder; repeatable. The packs of the settings when there is none.
@@ -52,8 +64,17 @@ enum Action {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    match &args.action {
+        Action::Fetch(args) => return fetch::run(args),
+        Action::Pack(args) => return bundle::pack(args),
+        Action::Sign(args) => return bundle::sign(args),
+        Action::Install(args) => return bundle::install(args, global.json),
+        Action::Rollback(args) => return bundle::rollback(args),
+        _ => {}
+    }
     let setup = Setup::new(global)?;
     match args.action {
+        Action::Fetch(_) | Action::Pack(_) | Action::Sign(_) | Action::Install(_) | Action::Rollback(_) => Ok(Exit::Ok),
         Action::List => list::run(&setup, global.json),
         Action::Verify { packs } => verify::run(&packs, &setup, global.json),
         Action::Bench { pack, image, turns } => bench::run(&pack, image.as_deref(), turns, setup, global.json),

@@ -1,28 +1,68 @@
-//! `forecourt provision`: what an installer does once at a site.
+//! `forecourt provision`: from a stick to a working box, and back to the state of the factory.
 
+mod apply;
+mod checks;
+mod report;
+mod reset;
+mod show;
 mod signage;
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::Exit;
 use crate::cli::Global;
+use crate::provision::{self, Places};
 
 /// What was typed after `provision`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
+    /// Act on the system below this folder instead of on this machine, such as on an image that is being made.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    root: PathBuf,
+    /// Serial number, when the board has none of its own.
+    #[arg(long, global = true, value_name = "WORD")]
+    serial: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Confirm that the signs about face recognition hang; without it no face is read.
+    /// Who this box is, and what it has been given.
+    Show {
+        /// Write the label into this folder: `label-SERIAL.png` and `.txt`.
+        #[arg(long, value_name = "DIR")]
+        label: Option<PathBuf>,
+    },
+    /// Put the settings of a stick in place, whole or not at all, and write the result of every check back to it.
+    Apply(apply::Args),
+    /// Write down that the signs about the cameras hang; no face is read before.
     ConfirmSignage(signage::Args),
+    /// Destroy all keys and data of this box, and write a proof.
+    Reset(reset::Args),
+}
+
+/// The box that is acted on.
+struct Here {
+    places: Places,
+    serial: String,
 }
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let serial = args.serial.unwrap_or_else(|| provision::serial(&args.root));
+    let here = Here { places: Places::below(&args.root), serial };
     match args.action {
+        Action::Show { label } => show::run(&here, label.as_deref(), global.json),
+        Action::Apply(args) => apply::run(&args, &here, global),
         Action::ConfirmSignage(args) => signage::run(args, global),
+        Action::Reset(args) => reset::run(&args, &here, global),
     }
+}
+
+/// Is it this machine, and not an image that is being made?
+fn is_this_machine(here: &Here) -> bool {
+    here.places.root == Path::new("/")
 }

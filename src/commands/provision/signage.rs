@@ -1,9 +1,14 @@
 //! `provision confirm-signage`: the gate of face mode.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Uid};
 use serde_json::json;
 
 use super::super::Exit;
 use crate::cli::Global;
+use crate::config::Config;
 use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `provision confirm-signage`.
@@ -33,7 +38,9 @@ fn photo_id(text: &str) -> Result<String, String> {
 /// Runs it.
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let loaded = global.settings()?;
-    let mut store = MemberStore::open(&loaded.base.join(&loaded.config.storage.folder).join(FILE_NAME))?;
+    let file = file(&loaded.config, &loaded.base);
+    become_owner(file.parent().unwrap_or(&loaded.base))?;
+    let mut store = MemberStore::open(&file)?;
     if args.withdraw {
         let was = store.withdraw_signage()?;
         match (global.json, was) {
@@ -52,4 +59,30 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         println!("Confirmed by {by}. Faces are read at the cameras whose `read` names them.");
     }
     Ok(Exit::Ok)
+}
+
+/// The photo of the confirmation; `None` when there is none.
+pub(super) fn confirmed(config: &Config, base: &Path) -> anyhow::Result<Option<String>> {
+    let file = file(config, base);
+    // Looking must not make a list, least of all one that belongs to root.
+    if !file.exists() {
+        return Ok(None);
+    }
+    Ok(MemberStore::open(&file)?.signage_confirmed()?.map(|signage| signage.photo_id))
+}
+
+fn file(config: &Config, base: &Path) -> PathBuf {
+    base.join(&config.storage.folder).join(FILE_NAME)
+}
+
+/// As root: becomes the user whose folder it is, so that the service can go on writing what is made there.
+fn become_owner(folder: &Path) -> anyhow::Result<()> {
+    if let Ok(about) = std::fs::metadata(folder)
+        && nix::unistd::geteuid().is_root()
+        && about.uid() != 0
+    {
+        nix::unistd::setegid(Gid::from_raw(about.gid()))?;
+        nix::unistd::seteuid(Uid::from_raw(about.uid()))?;
+    }
+    Ok(())
 }

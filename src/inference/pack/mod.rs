@@ -10,6 +10,7 @@ mod confusions;
 mod faces;
 mod find;
 mod input;
+pub mod install;
 mod manifest;
 mod onnx;
 mod spec;

@@ -1,0 +1,181 @@
+//! `forecourt models fetch`: public models of the catalog, resumed where a line broke, checked against size and hash.
+//!
+//! A file gets its name only when its hash is right. It becomes a pack with the manifest that the catalog carries, or
+//! with one that is written beside it (`docs/packs.md`).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::super::Exit;
+
+/// The catalog of this version of the program.
+const CATALOG: &str = include_str!("../../../models/catalog.toml");
+/// Where Debian keeps the authorities that the world trusts.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Attempts at a file whose line breaks.
+const ATTEMPTS: u32 = 5;
+
+/// What was typed after `models fetch`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name in the catalog; without it the catalog is listed.
+    name: Option<String>,
+    /// Folder in which a folder of that name is made.
+    #[arg(long, value_name = "DIR", default_value = "models/packs")]
+    into: PathBuf,
+    /// Another catalog.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Catalog {
+    format: u32,
+    pack: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    task: String,
+    licence: String,
+    source: String,
+    /// Text of its `pack.toml`, where this program has one.
+    manifest: Option<String>,
+    file: Vec<Wanted>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    name: String,
+    url: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// Fetches, or lists.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let text = match &args.catalog {
+        Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?,
+        None => CATALOG.to_owned(),
+    };
+    let catalog: Catalog = toml::from_str(&text).context("the catalog")?;
+    ensure!(catalog.format == 1, "the catalog is of format {}, this program reads 1", catalog.format);
+    let Some(name) = &args.name else {
+        for Entry { name, task, licence, file, .. } in &catalog.pack {
+            println!("{name}  {task}  {licence}  {} KiB", file.iter().map(|file| file.bytes).sum::<u64>() >> 10);
+        }
+        return Ok(Exit::Ok);
+    };
+    let Some(entry) = catalog.pack.iter().find(|entry| entry.name == *name) else {
+        eprintln!("There is no `{name}` in the catalog; `forecourt models fetch` lists it.");
+        return Ok(Exit::NotFound);
+    };
+    let folder = args.into.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    eprintln!("`{name}` is under the licence {}, from {}.", entry.licence, entry.source);
+    for file in &entry.file {
+        fetch(file, &folder).with_context(|| format!("`{}`", file.url))?;
+    }
+    match &entry.manifest {
+        Some(manifest) => fs::write(folder.join("pack.toml"), manifest)?,
+        None => eprintln!("It comes without a manifest: write `pack.toml` as docs/packs.md says."),
+    }
+    println!("{}", folder.display());
+    Ok(Exit::Ok)
+}
+
+fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
+    ensure!(Path::new(&file.name).file_name() == Some(file.name.as_ref()), "`{}` is no plain name", file.name);
+    let whole = folder.join(&file.name);
+    if whole.exists() && hash(&whole)? == file.sha256 {
+        eprintln!("`{}` is there already.", file.name);
+        return Ok(());
+    }
+    let part = folder.join(format!("{}.part", file.name));
+    let agent = agent(&file.url)?;
+    let bar = ProgressBar::new(file.bytes).with_message(file.name.clone());
+    bar.set_style(ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}")?);
+    for attempt in 1.. {
+        match append(&agent, file, &part, &bar) {
+            Ok(()) => break,
+            Err(error) if attempt == ATTEMPTS => {
+                return Err(error.context(format!("given up after {ATTEMPTS} attempts")));
+            }
+            Err(error) => eprintln!("{error:#}; trying again from where it broke"),
+        }
+    }
+    bar.finish_and_clear();
+    let found = hash(&part)?;
+    if found != file.sha256 {
+        fs::remove_file(&part)?;
+        bail!("its sha256 is {found}, the catalog says {}; it was thrown away", file.sha256);
+    }
+    fs::rename(&part, &whole)?;
+    Ok(())
+}
+
+/// Asks for what is still missing and appends it.
+fn append(agent: &ureq::Agent, file: &Wanted, part: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
+    let have = fs::metadata(part).map_or(0, |about| about.len());
+    if have >= file.bytes {
+        return Ok(());
+    }
+    let mut answer = agent.get(&file.url).header("Range", &format!("bytes={have}-")).call().context("no answer")?;
+    // A server that does not know ranges sends all of it from the start.
+    let from = if answer.status().as_u16() == 206 { have } else { 0 };
+    let mut sink = OpenOptions::new().create(true).truncate(from == 0).append(from > 0).write(true).open(part)?;
+    bar.set_position(from);
+    let mut body = answer.body_mut().with_config().limit(file.bytes + 1).reader();
+    let (mut piece, mut total) = (vec![0; 64 << 10], from);
+    loop {
+        let read = body.read(&mut piece).context("the line broke")?;
+        if read == 0 {
+            break;
+        }
+        total += read as u64;
+        ensure!(total <= file.bytes, "it is larger than the {} bytes of the catalog", file.bytes);
+        sink.write_all(&piece[..read])?;
+        bar.set_position(total);
+    }
+    sink.sync_all()?;
+    ensure!(total == file.bytes, "it ended after {total} of {} bytes", file.bytes);
+    Ok(())
+}
+
+fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
+    let local = url.starts_with("http://127.0.0.1:");
+    ensure!(local || url.starts_with("https://"), "it is no https:// address");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+    if !local {
+        let pem = fs::read(AUTHORITIES).with_context(|| format!("`{AUTHORITIES}`; apt-get install ca-certificates"))?;
+        let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    }
+    let config = ureq::Agent::config_builder().tls_config(tls.build()).timeout_connect(Some(Duration::from_secs(20)));
+    Ok(config.timeout_recv_response(Some(Duration::from_secs(30))).build().new_agent())
+}
+
+fn hash(path: &Path) -> anyhow::Result<String> {
+    let mut digest = Sha256::new();
+    std::io::copy(&mut File::open(path)?, &mut digest)?;
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
