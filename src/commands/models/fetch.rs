@@ -175,7 +175,12 @@ fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
 }
 
 fn hash(path: &Path) -> anyhow::Result<String> {
-    let mut digest = Sha256::new();
-    std::io::copy(&mut File::open(path)?, &mut digest)?;
+    let (mut digest, mut file, mut piece) = (Sha256::new(), File::open(path)?, vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            read => digest.update(&piece[..read]),
+        }
+    }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
