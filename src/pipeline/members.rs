@@ -5,26 +5,26 @@
 //! at once, without a rebuild.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::faces::Faces;
 use super::house::House;
 use super::listing::Listing;
-use crate::config::{Config, Privacy};
 use crate::domain::face::Embedding;
-use crate::domain::face::gallery::{Abstain, Gallery, Impostors, MemberId, Policy, Verdict};
+#[cfg(test)]
+use crate::domain::face::gallery::Gallery;
+use crate::domain::face::gallery::{MemberId, Verdict};
 use crate::domain::member::{Member, NotMatched};
 use crate::domain::plate::list::PlateList;
 use crate::domain::plate::other_spelling;
 use crate::domain::time::Moment;
 use crate::domain::visit::{MemberFacts, Standing};
-use crate::inference::Space;
-use crate::store::keys::KeyRing;
-use crate::store::members::{FaceReport, MemberStore, StoreError};
+use crate::store::members::{MemberStore, StoreError};
 
+pub use super::faces::{FaceMatching, Signage, face_policy};
 pub use super::listing::News;
 
 /// What is wrong with the member list as a file; the list in memory goes on.
@@ -48,58 +48,6 @@ pub struct Directory {
     faces: Faces,
     /// In the service; a replay removes nothing.
     house: Option<House>,
-}
-
-/// How faces are matched, and what that takes.
-pub struct FaceMatching {
-    space: String,
-    policy: Policy,
-    privacy: Privacy,
-    folder: PathBuf,
-    signage: Signage,
-}
-
-/// Must the installer have confirmed the signs about face recognition?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signage {
-    /// Yes: live cameras.
-    Asked,
-    /// A recording, chosen by a technician.
-    Assumed,
-}
-
-/// Where a pack does not say how alike its strangers look: wider than what good embeddings have, so that the threshold
-/// is too strict rather than too loose until `members calibrate` measures it.
-const UNMEASURED: (f64, f64) = (0.10, 0.13);
-
-/// When a face is taken for a member, as long as the gallery has not measured its own impostors.
-pub fn face_policy(config: &Config, space: &Space) -> Policy {
-    let impostors = space.impostors.unwrap_or_else(|| Impostors::normal(UNMEASURED.0, UNMEASURED.1));
-    Policy::new(impostors, config.faces.false_positive_identification_rate)
-}
-
-impl FaceMatching {
-    /// For the vectors of a pack.
-    pub fn new(config: &Config, base: &Path, space: &Space, signage: Signage) -> Self {
-        Self {
-            space: space.name.clone(),
-            policy: face_policy(config, space),
-            privacy: config.privacy.clone(),
-            folder: base.join(&config.storage.folder),
-            signage,
-        }
-    }
-}
-
-/// The gallery, and whether anybody may be looked up in it.
-#[derive(Default)]
-struct Faces {
-    matching: Option<FaceMatching>,
-    gallery: Option<Gallery>,
-    allowed: bool,
-    /// When the next member comes in or has to go.
-    next_change: Option<Timestamp>,
-    trouble: Option<String>,
 }
 
 /// Who a listed plate belongs to at this moment.
@@ -149,79 +97,24 @@ impl Directory {
 
     /// From now on faces are matched, as far as the settings, the signage and the device key allow.
     pub fn watch_faces(&mut self, matching: FaceMatching, now: Timestamp) {
-        self.faces.matching = Some(matching);
-        self.reload_faces(now);
+        self.faces = Faces::watch(matching, &self.store, now);
     }
 
     /// Why faces are not looked at, or only some of them matched.
     pub fn faces_trouble(&self) -> Option<String> {
-        self.faces.trouble.clone()
-    }
-
-    /// Loads the gallery anew. Whatever keeps it from being loaded is told once and shown; plates go on.
-    fn reload_faces(&mut self, now: Timestamp) {
-        let Some(matching) = &self.faces.matching else { return };
-        let signage = matching.signage;
-        let loaded = self.load_faces(matching, now);
-        let before = self.faces.trouble.take();
-        match loaded {
-            Ok((gallery, report)) => {
-                (self.faces.gallery, self.faces.next_change) = (Some(gallery), report.next_change);
-                self.faces.trouble = report.locked.map(|error| error.to_string()).or_else(|| {
-                    let damaged = report.damaged;
-                    (damaged > 0).then(|| format!("{damaged} face templates do not open and are left out"))
-                });
-            }
-            Err(error) => {
-                (self.faces.gallery, self.faces.next_change) = (None, None);
-                self.faces.trouble = Some(format!("{error:#}"));
-            }
-        }
-        match self.signage(signage) {
-            Ok(None) => self.faces.allowed = true,
-            Ok(Some(missing)) => {
-                self.faces.allowed = false;
-                self.faces.trouble.get_or_insert(missing);
-            }
-            Err(error) => {
-                self.faces.allowed = false;
-                self.faces.trouble = Some(format!("{error:#}"));
-            }
-        }
-        if let Some(trouble) = self.faces.trouble.as_ref().filter(|trouble| before.as_ref() != Some(trouble)) {
-            tracing::warn!("Faces: {trouble}");
-        }
-    }
-
-    fn load_faces(&self, matching: &FaceMatching, now: Timestamp) -> anyhow::Result<(Gallery, FaceReport)> {
-        if self.store.enrolled()? == 0 {
-            return Ok((Gallery::empty(matching.space.as_str(), matching.policy), FaceReport::default()));
-        }
-        let ring = KeyRing::load(&matching.privacy, &matching.folder)?;
-        let (gallery, report) = self.store.gallery(&ring, &matching.space, matching.policy, now)?;
-        tracing::info!(templates = report.templates, members = report.members, "Faces taken up.");
-        Ok((gallery, report))
-    }
-
-    /// What is missing before faces may be looked at.
-    fn signage(&self, signage: Signage) -> anyhow::Result<Option<String>> {
-        if signage == Signage::Assumed || self.store.signage_confirmed()?.is_some() {
-            return Ok(None);
-        }
-        let way_out = "put up the signs and run `forecourt provision confirm-signage`";
-        Ok(Some(format!("no face is looked at until the signs about face recognition are confirmed: {way_out}")))
+        self.faces.trouble()
     }
 
     /// Takes up another gallery, or none.
     #[cfg(test)]
     pub fn set_gallery(&mut self, gallery: Option<Gallery>) {
-        self.faces.gallery = gallery;
+        self.faces.set_gallery(gallery);
     }
 
     /// Opens or closes the eyes for faces.
     #[cfg(test)]
     pub fn allow_faces(&mut self, allowed: bool) {
-        self.faces.allowed = allowed;
+        self.faces.allow(allowed);
     }
 
     /// As if another process had taken the member off the list.
@@ -232,25 +125,22 @@ impl Directory {
 
     /// May faces be looked at: is there a gallery, and did the installer confirm the signage?
     pub fn faces_allowed(&self) -> bool {
-        self.faces.allowed && self.faces.gallery.is_some()
+        self.faces.allowed()
     }
 
     /// Who a face vector belongs to. Abstains while faces may not be looked at.
     pub fn face(&self, space: &str, embedding: &Embedding) -> Verdict {
-        match &self.faces.gallery {
-            Some(gallery) if self.faces.allowed => gallery.search(space, embedding),
-            _ => Verdict::Abstain { why: Abstain::Empty },
-        }
+        self.faces.search(space, embedding)
     }
 
     /// How sure a score of the gallery is no stranger's, 0..1.
     pub fn face_confidence(&self, score: f32) -> f32 {
-        self.faces.gallery.as_ref().map_or(0.0, |gallery| gallery.confidence(score))
+        self.faces.gallery().map_or(0.0, |gallery| gallery.confidence(score))
     }
 
     /// Templates that faces are compared with, and the members they belong to.
     pub fn gallery_size(&self) -> (usize, usize) {
-        self.faces.gallery.as_ref().map_or((0, 0), |gallery| (gallery.templates(), gallery.members()))
+        self.faces.gallery().map_or((0, 0), |gallery| (gallery.templates(), gallery.members()))
     }
 
     /// Raised with every change of the list.
@@ -270,9 +160,7 @@ impl Directory {
             // What another process removed must not stay in the log because this one was reading.
             self.store.try_empty_log();
         }
-        if changed || self.faces.next_change.is_some_and(|due| due <= now) {
-            self.reload_faces(now);
-        }
+        self.faces.refresh(&mut self.store, changed, now);
         self.noted(now, news)
     }
 

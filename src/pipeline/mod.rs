@@ -7,6 +7,7 @@ pub mod control;
 pub mod delivery;
 pub mod eyes;
 mod house;
+mod faces;
 mod listing;
 pub mod members;
 pub mod people;
