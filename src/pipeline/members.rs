@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use super::faces::Faces;
 use super::house::House;
 use super::listing::Listing;
+use crate::config::Privacy;
 use crate::domain::face::Embedding;
 #[cfg(test)]
 use crate::domain::face::gallery::Gallery;

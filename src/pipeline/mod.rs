@@ -6,8 +6,8 @@
 pub mod control;
 pub mod delivery;
 pub mod eyes;
-mod house;
 mod faces;
+mod house;
 mod listing;
 pub mod members;
 pub mod people;
