@@ -89,6 +89,7 @@ PROBE
 inside systemctl enable probe.service >/dev/null 2>&1
 umount "$root/proc"
 mosquitto -p "$port" > "$work/mosquitto.log" 2>&1 & pids="$pids $!"
+for _ in $(seq 50); do mosquitto_pub -p "$port" -t ready -n 2>/dev/null && break; sleep 0.1; done
 mosquitto_sub -p "$port" -t 'forecourt/#' -v > "$work/events" 2>/dev/null & pids="$pids $!"
 timeout 600 script -qfc "systemd-nspawn --quiet --register=no --keep-unit -D $root --boot" "$work/boot.log" </dev/null >/dev/null || true
 cat "$root/root/probe.txt"
