@@ -19,6 +19,7 @@ mod broker;
 mod checker;
 mod postgres;
 mod program;
+mod properties;
 mod sender;
 mod verdict;
 #[path = "../delivery/wire.rs"]
