@@ -60,6 +60,8 @@ pub enum Command {
     Replay(commands::replay::Args),
     /// Show how the running service is.
     Status(commands::status::Args),
+    /// Print figures of the running service as Prometheus text.
+    Metrics(commands::metrics::Args),
     /// Follow events, or look at those that wait for the broker.
     Events(commands::events::Args),
     /// Show who is here, and who was.

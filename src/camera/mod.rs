@@ -29,7 +29,7 @@ use anyhow::{Result, bail, ensure};
 pub use health::PictureHealth;
 pub use images::{DEFAULT_FPS, ImageFolder};
 pub use slots::Slots;
-pub use source::SourceSpec;
+pub use source::{SourceSpec, redacted};
 pub use status::{CameraReport, CameraState};
 pub use worker::{Cameras, CamerasView};
 

@@ -6,8 +6,11 @@ mod calibrate;
 mod enroll;
 mod explain;
 mod import;
+mod keygen;
 mod look;
 mod remove;
+mod sign;
+mod sync;
 mod write;
 
 pub(super) use self::look::table;
@@ -51,6 +54,14 @@ enum Action {
     Calibrate(calibrate::Args),
     /// Say what a plate would match, and why or why not.
     Match(explain::Args),
+    /// The list that the platform sends: how far it is.
+    Sync(sync::Args),
+    /// Make a pair of keys for signing lists and commands.
+    Keygen(keygen::Args),
+    /// Sign a list as the platform does.
+    Sign(sign::SignArgs),
+    /// Send a signed list to a box.
+    Publish(sign::PublishArgs),
 }
 
 /// Runs it.
@@ -65,6 +76,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Action::Enroll(args) => enroll::run(&args, &place, global.json),
         Action::Calibrate(args) => calibrate::run(&args, &place, global.json),
         Action::Match(args) => explain::run(args, &place, global.json),
+        Action::Sync(args) => sync::run(&args, &place, global.json),
+        Action::Keygen(args) => keygen::run(&args, global.json),
+        Action::Sign(args) => sign::sign(&args, &place, global.json),
+        Action::Publish(args) => sign::publish(&args, &place),
     };
     // `members export | head` has shown what was asked for.
     outcome.or_else(|error| if nobody_listens(&error) { Ok(Exit::Ok) } else { Err(error) })

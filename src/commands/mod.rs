@@ -14,6 +14,7 @@ pub mod doc;
 pub mod doctor;
 pub mod events;
 pub mod members;
+pub mod metrics;
 pub mod models;
 pub mod privacy;
 pub mod provision;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Replay(args) => replay::run(args, &cli.global),
         Command::Status(args) => status::run(args, &cli.global),
+        Command::Metrics(args) => metrics::run(args, &cli.global),
         Command::Events(args) => events::run(args, &cli.global),
         Command::Visits(args) => visits::run(args, &cli.global),
         Command::Privacy(args) => privacy::run(args, &cli.global),

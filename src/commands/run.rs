@@ -1,5 +1,6 @@
 //! `forecourt run`: the service.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +12,7 @@ use super::Exit;
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::inference::pack::install::state;
-use crate::pipeline::service;
+use crate::pipeline::service::{self, Ended};
 
 /// What was typed after `run`.
 #[derive(Debug, clap::Args)]
@@ -34,8 +35,18 @@ pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     watch_new_packs(&loaded.config, &loaded.base);
-    service::run(&loaded.config, &loaded.base, &stop)?;
-    Ok(Exit::Ok)
+    match service::run(&loaded.config, &loaded.base, &stop)? {
+        Ended::Stopped => Ok(Exit::Ok),
+        Ended::Again => Err(begin_anew()),
+    }
+}
+
+/// The same program with the same words in the same process, so that it works with and without a supervisor. Comes back
+/// only when it failed.
+fn begin_anew() -> anyhow::Error {
+    let program = std::env::current_exe().unwrap_or_else(|_| "forecourt".into());
+    let error = std::process::Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    anyhow::Error::new(error).context(format!("cannot begin anew as `{}`", program.display()))
 }
 
 /// Counts this start for packs that are on probation, which may roll one back; keeps them after a quarter of an hour.

@@ -57,6 +57,13 @@ fn show(status: &Value) {
     let waiting = if waiting.is_empty() { "nothing".to_owned() } else { waiting.join(", ") };
     println!("Outbox: {}, waiting: {waiting}", word(&outbox["condition"]));
     println!("MQTT: {}", mqtt_line(mqtt));
+    let health = &status["platform"]["health"];
+    if let Some(score) = health["score"].as_u64() {
+        let reasons: Vec<String> =
+            health["reasons"].as_array().into_iter().flatten().map(|reason| word(&reason["words"])).collect();
+        let reasons = if reasons.is_empty() { "nothing is wrong".to_owned() } else { reasons.join("; ") };
+        println!("Health: {score} of 100: {reasons}");
+    }
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["camera", "state", "picture", "size", "fps", "dropped", "reconnects/h", "last error"]);

@@ -132,6 +132,35 @@ impl Default for Mqtt {
     }
 }
 
+/// How the box is: what is told, and how often.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// Time between two messages on `health`.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(60) }
+    }
+}
+
+/// Commands from the platform.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commands {
+    /// Public keys whose commands are obeyed: 64 hexadecimal digits each, or files, named with their folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["./platform.pub"])]
+    pub trusted_keys: Vec<String>,
+    /// Obey commands that change something although nobody signed them: whoever may publish to the box's topics can then
+    /// give them.
+    pub unsigned: bool,
+}
+
 /// What may leave the box, and how what stays on it is protected.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

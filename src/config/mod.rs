@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::domain::site::{CameraRole, ZoneKind};
 pub use cameras::{Camera, Sense, Zone};
-pub use delivery::{Mqtt, Outbox, Privacy, Protocol};
+pub use delivery::{Commands, Health, Mqtt, Outbox, Privacy, Protocol};
 pub use finding::{Code, ConfigErrors, Finding};
 pub use load::{Loaded, from_text, load, load_or_default};
 pub use recognition::{Faces, Inference, Members, Plates, Visits};
@@ -58,6 +58,10 @@ pub struct Config {
     pub outbox: Outbox,
     /// The connection to the platform.
     pub mqtt: Mqtt,
+    /// Commands from the platform.
+    pub commands: Commands,
+    /// How the box is: what is told, and how often.
+    pub health: Health,
     /// What may leave the box, and how what stays on it is protected.
     pub privacy: Privacy,
     /// ONNX Runtime.

@@ -6,7 +6,7 @@ use super::Config;
 
 /// Makes every path absolute, also those inside `source`, `packs` and `region`.
 pub(super) fn resolve(config: &mut Config, base: &Path) {
-    let Config { storage, cameras, plates, faces, mqtt, privacy, inference, .. } = config;
+    let Config { storage, cameras, plates, faces, mqtt, privacy, inference, members, commands, .. } = config;
     let mut fixed: Vec<&mut PathBuf> = vec![&mut storage.folder, &mut storage.control_socket];
     fixed.extend(plates.pack_folders.iter_mut().chain(&mut faces.pack_folders));
     fixed.extend(cameras.iter_mut().filter_map(|camera| camera.credentials_file.as_mut()));
@@ -21,6 +21,7 @@ pub(super) fn resolve(config: &mut Config, base: &Path) {
     }
     let names =
         plates.packs.iter_mut().chain(&mut faces.packs).chain(Some(&mut plates.region)).chain(&mut privacy.key_file);
+    let names = names.chain(&mut members.trusted_keys).chain(&mut commands.trusted_keys);
     for words in names.filter(|words| is_path(words)) {
         *words = from(base, words.as_ref()).to_string_lossy().into_owned();
     }

@@ -160,11 +160,20 @@ pub struct Members {
     pub default_lease: Duration,
     /// Most members the box will hold.
     pub max_members: u32,
+    /// Public keys whose member lists are believed: 64 hexadecimal digits each, or files, named with their folder. Without
+    /// one no list comes from the platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["./platform.pub"])]
+    pub trusted_keys: Vec<String>,
+    /// Members on this list are looked for and counted in `status`, and nothing is told of them: who would be matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shadow")]
+    pub shadow_list: Option<String>,
 }
 
 impl Default for Members {
     fn default() -> Self {
-        Self { default_lease: Duration::ZERO, max_members: 2_000_000 }
+        Self { default_lease: Duration::ZERO, max_members: 2_000_000, trusted_keys: Vec::new(), shadow_list: None }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod member;
 pub mod observation;
 pub mod plate;
 pub mod site;
+pub mod sync;
 pub mod time;
 pub mod tracking;
 pub mod visit;

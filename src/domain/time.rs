@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Uptime;
 
 /// How far the wall clock can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeQuality {
     /// The kernel says that a time server disciplines the clock.
@@ -15,6 +15,7 @@ pub enum TimeQuality {
     /// It was synchronised since the start, but is not any more.
     Holdover,
     /// Never synchronised since the start.
+    #[default]
     Unsynced,
 }
 

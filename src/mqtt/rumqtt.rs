@@ -188,7 +188,7 @@ fn seconds(length: Duration) -> u32 {
     u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
 }
 
-fn password(file: &Path) -> Result<String, String> {
+pub(super) fn password(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file);
     let text = text.map_err(|error| format!("cannot read mqtt.password_file `{}`: {error}", file.display()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())

@@ -65,6 +65,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// A question from inside the service, and where its answer comes out.
+    pub fn new(question: Question) -> (Self, Receiver<Answer>) {
+        let (back, answer) = sync_channel(1);
+        (Self { question, back }, answer)
+    }
+
     /// Answers; an asker who has gone does not hear it.
     pub fn answer(self, answer: Answer) {
         let _ = self.back.try_send(answer);
@@ -203,8 +209,8 @@ fn converse(
 }
 
 fn ask(question: Question, to_rules: &SyncSender<Message>) -> Answer {
-    let (back, answer) = sync_channel(1);
-    to_rules.send(Message::Asked(Asked { question, back })).map_err(|_| "the service is stopping".to_owned())?;
+    let (asked, answer) = Asked::new(question);
+    to_rules.send(Message::Asked(asked)).map_err(|_| "the service is stopping".to_owned())?;
     answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err("the rules thread does not answer".to_owned()))
 }
 

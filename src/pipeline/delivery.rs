@@ -68,7 +68,7 @@ impl Delivery {
         let link = Rumqtt::new(&config.mqtt, &config.site).map_err(anyhow::Error::msg).context("mqtt")?;
         let starts = spool.count_start().context("cannot count the start of the service")?;
         let settings = Settings::new(&config.site, &config.mqtt, &config.outbox, spool.epoch(), starts);
-        Self::start_beating(link, settings, spool, &[], alive)
+        Self::start_beating(link, settings, spool, &super::platform::FILTERS, alive)
     }
 
     /// The same over any link, without signs of life; what comes in on `filters` is in [`Delivery::letters`]. Without

@@ -5,6 +5,7 @@
 //! one finds plates that are no longer listed; whose a plate is, is asked of the list itself at every match
 //! ([`super::members::Directory::owner`]), so a removal is effective at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
@@ -28,13 +29,18 @@ pub enum News {
 /// A finished index.
 struct Built {
     list: PlateList,
+    shadow: PlateList,
     revision: u64,
 }
 
 /// The index in use and the one that is being built.
 pub(super) struct Listing {
     region: String,
+    /// Name of the list whose members are kept apart.
+    shadow_name: Option<String>,
     list: Arc<PlateList>,
+    /// Their plates.
+    shadow: Arc<PlateList>,
     /// Of the list that the index was made of.
     revision: u64,
     /// Of the list as it was last looked at.
@@ -44,11 +50,16 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Reads the whole list, and waits for it.
-    pub fn read(store: &MemberStore, region: &str) -> anyhow::Result<Self> {
+    pub fn read(store: &MemberStore, region: &str, shadow: Option<&str>) -> anyhow::Result<Self> {
         let mut seen = Seen::default();
         store.changed(&mut seen)?;
-        let Built { list, revision } = build(store, region)?;
-        Ok(Self { region: region.to_owned(), list: Arc::new(list), revision, seen, next: None })
+        let Built { list, shadow: apart, revision } = build(store, region, shadow)?;
+        let (region, shadow_name) = (region.to_owned(), shadow.map(str::to_owned));
+        Ok(Self { region, shadow_name, list: Arc::new(list), shadow: Arc::new(apart), revision, seen, next: None })
+    }
+
+    pub fn shadow(&self) -> &Arc<PlateList> {
+        &self.shadow
     }
 
     pub fn list(&self) -> &Arc<PlateList> {
@@ -69,9 +80,9 @@ impl Listing {
         }
         if self.next.is_none() && self.seen.revision != self.revision {
             match store.second()? {
-                Some(second) => self.next = Some(in_a_thread(second, self.region.clone())?),
+                Some(second) => self.next = Some(in_a_thread(second, self.region.clone(), self.shadow_name.clone())?),
                 None => {
-                    let built = build(store, &self.region)?;
+                    let built = build(store, &self.region, self.shadow_name.as_deref())?;
                     self.take(built);
                     return Ok(News::TakenUp);
                 }
@@ -93,27 +104,38 @@ impl Listing {
         Ok(true)
     }
 
-    fn take(&mut self, Built { list, revision }: Built) {
+    fn take(&mut self, Built { list, shadow, revision }: Built) {
         self.list = Arc::new(list);
+        self.shadow = Arc::new(shadow);
         self.revision = revision;
         tracing::info!(revision, plates = self.list.len(), "Member list taken up.");
     }
 }
 
-fn in_a_thread(store: MemberStore, region: String) -> anyhow::Result<Receiver<anyhow::Result<Built>>> {
+fn in_a_thread(
+    store: MemberStore,
+    region: String,
+    shadow: Option<String>,
+) -> anyhow::Result<Receiver<anyhow::Result<Built>>> {
     let (sender, receiver) = sync_channel(1);
     let work = move || {
         // Nobody listens when the service has ended meanwhile.
-        let _ = sender.send(build(&store, &region));
+        let _ = sender.send(build(&store, &region, shadow.as_deref()));
     };
     std::thread::Builder::new().name("member list".to_owned()).spawn(work).context("no thread for the member list")?;
     Ok(receiver)
 }
 
-fn build(store: &MemberStore, region: &str) -> anyhow::Result<Built> {
+fn build(store: &MemberStore, region: &str, shadow: Option<&str>) -> anyhow::Result<Built> {
     let (listed, revision) = store.match_set().context("cannot read the member list")?;
-    let mut plates = Vec::with_capacity(listed.len());
+    // Of a later state than the plates at worst: then the revision has changed too, and the index is built anew.
+    let kept_apart = match shadow {
+        Some(name) => store.on_list(name).context("cannot read the shadow list")?,
+        None => HashSet::new(),
+    };
+    let (mut plates, mut apart) = (Vec::with_capacity(listed.len()), Vec::new());
     for (plate, id) in listed {
+        let plates = if kept_apart.contains(&id) { &mut apart } else { &mut plates };
         plates.extend(other_spelling(region, &plate).map(|other| (other, id)));
         plates.push((plate, id));
     }
@@ -121,5 +143,5 @@ fn build(store: &MemberStore, region: &str) -> anyhow::Result<Built> {
     if left_out > 0 {
         tracing::warn!(left_out, "Plates of the member list are too long to be matched.");
     }
-    Ok(Built { list, revision })
+    Ok(Built { list, shadow: PlateList::build(apart).0, revision })
 }

@@ -49,6 +49,8 @@ pub struct Directory {
     faces: Faces,
     /// In the service; a replay removes nothing.
     house: Option<House>,
+    /// Name of the list whose members are looked for and told nobody of.
+    shadow_name: Option<String>,
 }
 
 /// Who a listed plate belongs to at this moment.
@@ -74,9 +76,14 @@ pub enum FaceOwner {
 impl Directory {
     /// Reads the whole list once.
     pub fn new(store: MemberStore, zone: TimeZone, region: &str) -> anyhow::Result<Self> {
-        let listing = Listing::read(&store, region)?;
-        let (region, faces) = (region.to_owned(), Faces::default());
-        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces, house: None })
+        Self::with_shadow(store, zone, region, None)
+    }
+
+    /// The same; members on the list `shadow` are kept apart.
+    pub fn with_shadow(store: MemberStore, zone: TimeZone, region: &str, shadow: Option<&str>) -> anyhow::Result<Self> {
+        let listing = Listing::read(&store, region, shadow)?;
+        let (region, faces, shadow_name) = (region.to_owned(), Faces::default(), shadow.map(str::to_owned));
+        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces, house: None, shadow_name })
     }
 
     /// The listed plates.
@@ -144,6 +151,15 @@ impl Directory {
         self.faces.gallery().map_or((0, 0), |gallery| (gallery.templates(), gallery.members()))
     }
 
+    /// The plates of the shadow list.
+    pub fn shadow(&self) -> &Arc<PlateList> {
+        self.listing.shadow()
+    }
+
+    fn is_shadow(&self, member: &Member) -> bool {
+        self.shadow_name.as_ref().is_some_and(|name| *name == member.list)
+    }
+
     /// Raised with every change of the list.
     pub fn revision(&self) -> u64 {
         self.listing.revision()
@@ -188,12 +204,17 @@ impl Directory {
         result
     }
 
-    /// Who the plate belongs to now.
+    /// Who the plate belongs to now; nobody of the shadow list.
     pub fn owner(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
-        self.noted(now, self.look_up(plate, now))
+        self.noted(now, self.look_up(plate, now, false))
     }
 
-    fn look_up(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
+    /// Who of the shadow list the plate belongs to now.
+    pub fn shadow_owner(&self, plate: &str, now: Timestamp) -> anyhow::Result<Owner> {
+        self.noted(now, self.look_up(plate, now, true))
+    }
+
+    fn look_up(&self, plate: &str, now: Timestamp, shadow: bool) -> anyhow::Result<Owner> {
         let mut refused = NotMatched::NoConsent;
         let mut matchable = Vec::new();
         let mut members = self.store.with_plate(plate)?;
@@ -202,7 +223,7 @@ impl Directory {
             members.sort_by(|a, b| a.member_ref.cmp(&b.member_ref));
             members.dedup_by(|a, b| a.member_ref == b.member_ref);
         }
-        for member in members {
+        for member in members.into_iter().filter(|member| self.is_shadow(member) == shadow) {
             match member.plate_matchable(now, self.local(now)) {
                 Ok(()) => matchable.push(member),
                 Err(why) => refused = why,
@@ -219,6 +240,8 @@ impl Directory {
     /// Who a template belongs to now.
     pub fn face_owner(&self, id: MemberId, now: Timestamp) -> anyhow::Result<FaceOwner> {
         Ok(match self.store.face_owner(id, now, self.local(now))? {
+            // Faces of the shadow list are told nobody of either.
+            Ok(member) if self.is_shadow(&member) => FaceOwner::Nobody(NotMatched::NoConsent),
             Ok(member) => FaceOwner::One(Box::new(member)),
             Err(why) => FaceOwner::Nobody(why),
         })
@@ -229,7 +252,7 @@ impl Directory {
     /// A weekly window that closes keeps a new visit from beginning, it does not end one.
     pub fn standing(&self, member_ref: &str, now: Timestamp) -> anyhow::Result<Option<Standing>> {
         let found = self.noted(now, self.store.get(member_ref).map_err(anyhow::Error::from))?;
-        let Some(member) = found else { return Ok(None) };
+        let Some(member) = found.filter(|member| !self.is_shadow(member)) else { return Ok(None) };
         let local = self.local(now);
         let goes_on = |allowed: Result<(), NotMatched>| matches!(allowed, Ok(()) | Err(NotMatched::OutsideWindow));
         let plate = goes_on(member.plate_matchable(now, local));

@@ -20,7 +20,7 @@ use anyhow::Context;
 use super::eyes::Attention;
 use super::members::{Directory, ListTrouble, News};
 use super::people::{FaceRules, PeopleCounts, PeopleWatch};
-use super::watch::{Counts, Matching, Watch};
+use super::watch::{Counts, Matching, ShadowStatus, Watch};
 use crate::camera::CameraReport;
 use crate::clock::{Boot, Clock};
 use crate::config;
@@ -68,6 +68,7 @@ pub struct Rules {
     /// Events that are not about visits.
     notices: Notices,
     told_cameras: BTreeMap<String, (CameraState, Option<String>)>,
+    shadow: ShadowStatus,
     checked: Uptime,
     complained: Option<Uptime>,
 }
@@ -100,6 +101,8 @@ pub struct RulesStatus {
     pub list_trouble: Option<ListTrouble>,
     /// Inputs that wait for the disk.
     pub pending: usize,
+    /// Who of the shadow list would have been matched.
+    pub shadow: ShadowStatus,
 }
 
 /// How what inference sees is understood.
@@ -161,6 +164,7 @@ impl Rules {
             pending: Pending::new(longest_step(&config.visits)),
             notices: Notices::default(),
             told_cameras: BTreeMap::new(),
+            shadow: ShadowStatus::default(),
             checked: Uptime::ZERO,
             complained: None,
             clock,
@@ -207,6 +211,7 @@ impl Rules {
         }
         for watch in self.watches.values_mut() {
             self.pending.extend(watch.pass(now, &self.directory, &self.matching));
+            self.shadow.add(watch.take_shadow());
         }
         for people in self.people.values_mut() {
             self.pending.extend(people.pass(now, &self.directory));
@@ -252,6 +257,29 @@ impl Rules {
                 self.notices.push((Event::DeviceCamera(event), now));
             }
         }
+    }
+
+    /// Tells the platform something that is not about visits.
+    ///
+    /// # Errors
+    /// What the disk refused; then nothing is told, and the caller tries again.
+    pub fn tell(&mut self, event: Event) -> anyhow::Result<Vec<StoredEvent>> {
+        let now = self.moment(self.clock.uptime());
+        self.notices.push((event, now));
+        let told = self.commit(now);
+        if told.is_err() {
+            self.notices.pop();
+        }
+        told
+    }
+
+    /// Takes up a change of the member list at once.
+    ///
+    /// # Errors
+    /// When it cannot be read; the next tick tries again.
+    pub fn list_changed(&mut self) -> anyhow::Result<()> {
+        let now = self.moment(self.clock.uptime());
+        self.take_up_list(now)
     }
 
     /// Deletes what the broker has acknowledged.
@@ -303,6 +331,7 @@ impl Rules {
             list_revision: self.directory.revision(),
             list_trouble: self.directory.trouble(),
             pending: self.pending.len(),
+            shadow: ShadowStatus { plates: self.directory.shadow().len(), ..self.shadow.clone() },
         }
     }
 

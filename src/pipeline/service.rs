@@ -8,6 +8,8 @@
 //! A thread that dies ends the process with an error, so that the supervisor starts it anew. It stops in order:
 //! cameras, inference, rules, delivery.
 
+mod inference;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,15 +28,18 @@ use super::delivery::{Acknowledgements, Delivery};
 use super::eyes::{Attention, Eyes};
 use super::house::note_settings;
 use super::members::{Directory, FaceMatching, Signage};
+use super::platform::{self, Shown, Wires};
 use super::rules::{Rules, compose_drops, time_zone};
-use crate::camera::{Cameras, CamerasView, Slots};
+use crate::camera::{Cameras, CamerasView};
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
+use crate::domain::event::Event;
 use crate::domain::observation::FrameObservation;
 use crate::health::pulse::{Beat, Pulse};
 use crate::mqtt::Status;
 use crate::store::members::{self, MemberStore};
 use crate::store::spool::{Limits, Spool, StoredEvent};
+use inference::{Gauge, infer};
 
 /// Observations that may wait for the rules.
 const WAITING: usize = 8;
@@ -57,6 +62,24 @@ pub enum Message {
     Frame(FrameObservation),
     /// Somebody asks.
     Asked(Asked),
+    /// The platform is to be told something; answered when it stands in the outbox.
+    Tell {
+        /// What.
+        event: Box<Event>,
+        /// Where the answer goes.
+        back: SyncSender<Result<(), String>>,
+    },
+    /// The member list was changed by this process.
+    ListChanged,
+}
+
+/// Why the service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// It is to begin anew.
+    Again,
 }
 
 /// What is worth a look, by camera; written by the rules, read by inference.
@@ -66,7 +89,7 @@ type Wishes = Arc<Mutex<HashMap<String, Attention>>>;
 ///
 /// # Errors
 /// What kept it from starting, or which thread died.
-pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
     // Whatever is made from here on is the service's alone; the control socket opens itself to the group.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let (clock, boot) = (Clock::system(), Boot::system());
@@ -91,27 +114,51 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     let pulse = Pulse::new(threads, sd_notify::watchdog_enabled(), clock.uptime());
     let heart = |name| Heart { beat: pulse.of(name), clock: clock.clone() };
     let at_delivery = heart("delivery");
-    let (delivery, acknowledgements) = Delivery::start(config, rules.spool(), move || at_delivery.beats())?;
+    let (mut delivery, acknowledgements) = Delivery::start(config, rules.spool(), move || at_delivery.beats())?;
     let cameras = Cameras::start(&config.cameras, base, &clock)?;
     let view = cameras.view();
+    let gauge = Gauge::default();
     let inference = spawn("inference", {
         let (slots, names) = (Arc::clone(view.slots()), names(config));
         let (wishes, to_rules, heart) = (Arc::clone(&wishes), to_rules.clone(), heart("inference"));
-        move || infer(eyes, &slots, &names, &wishes, &to_rules, &heart)
+        let gauge = gauge.clone();
+        move || infer(eyes, &slots, &names, &wishes, &to_rules, (&heart, &gauge))
     })?;
+    let shown = Shown::new(Mutex::new(serde_json::json!({})));
     let judge = spawn("rules", {
         let (done, view, heart) = (Arc::clone(&done), view.clone(), heart("rules"));
-        let clock = clock.clone();
+        let (clock, shown) = (clock.clone(), Arc::clone(&shown));
         let (waker, mqtt) = (delivery.waker(), delivery.status_watch());
-        let desk = Desk { rules, acknowledgements, view, wishes, waker, mqtt, clock, heart, tails: control.tails() };
+        let desk =
+            Desk { rules, acknowledgements, view, wishes, waker, mqtt, clock, heart, shown, tails: control.tails() };
         move || desk.run(&inbox, &done)
+    })?;
+    let (again, off) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let wires = Wires {
+        board: delivery.board(),
+        letters: delivery.letters(),
+        to_rules: to_rules.clone(),
+        stop: Arc::clone(stop),
+        again: Arc::clone(&again),
+        shown,
+        times: gauge.times,
+        share: gauge.share,
+    };
+    let desk = spawn("platform", {
+        let (off, config, base) = (Arc::clone(&off), config.clone(), base.to_owned());
+        move || platform::serve(&config, &base, boot, wires, &off)
     })?;
     drop(to_rules);
     info!(cameras = config.cameras.len(), "Started.");
     notify(NotifyState::Ready);
 
-    let ended = wait(stop, &delivery, &[("inference", &inference), ("rules", &judge)], &pulse, &clock);
+    let ended =
+        wait(stop, &delivery, &[("inference", &inference), ("rules", &judge), ("platform", &desk)], &pulse, &clock);
     notify(NotifyState::Stopping);
+    // It needs the rules for receipts, so it ends before them.
+    info!("Stopping: the platform's desk.");
+    off.store(true, Ordering::Release);
+    let served = join("platform", desk);
     info!("Stopping: cameras.");
     cameras.stop();
     info!("Stopping: inference.");
@@ -122,7 +169,8 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
     let judged = join("rules", judge);
     info!("Stopping: delivery.");
     delivery.stop(DELIVERY_STOPS_IN);
-    ended.and(inferred).and(judged)
+    ended.and(served).and(inferred).and(judged)?;
+    Ok(if again.load(Ordering::Acquire) { Ended::Again } else { Ended::Stopped })
 }
 
 fn open_spool(config: &Config, base: &Path, clock: &Clock, boot: &Boot) -> anyhow::Result<Spool> {
@@ -142,7 +190,8 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, spool: Spool,
     let folder = base.join(&config.storage.folder);
     let mut store = MemberStore::open(&folder.join(members::FILE_NAME))?.acting_as("service");
     note_settings(&mut store, config);
-    let mut directory = Directory::new(store, time_zone(config)?, &config.plates.region)?;
+    let shadow = config.members.shadow_list.as_deref();
+    let mut directory = Directory::with_shadow(store, time_zone(config)?, &config.plates.region, shadow)?;
     directory.keep_house_by(&config.privacy);
     if let Some(space) = eyes.space() {
         directory.watch_faces(FaceMatching::new(config, base, space, Signage::Asked), clock.wall_at(clock.uptime()));
@@ -153,29 +202,6 @@ fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, spool: Spool,
 
 fn names(config: &Config) -> Vec<String> {
     config.cameras.iter().map(|camera| camera.id.clone()).collect()
-}
-
-/// The inference thread: owns the networks, serves the cameras in turn.
-fn infer(
-    mut eyes: Eyes,
-    slots: &Slots,
-    names: &[String],
-    wishes: &Wishes,
-    to_rules: &SyncSender<Message>,
-    heart: &Heart,
-) -> anyhow::Result<()> {
-    while !slots.finished() {
-        heart.beats();
-        let Some((camera, frame)) = slots.take(Duration::from_millis(250)) else { continue };
-        let name = &names[camera];
-        let attention = wishes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
-        let seen = eyes.look(name, &frame, &attention);
-        let seen = seen.with_context(|| format!("a frame of camera `{name}` could not be looked at"))?;
-        if to_rules.send(Message::Frame(seen)).is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }
 
 /// The rules thread.
@@ -189,6 +215,7 @@ struct Desk {
     clock: Clock,
     heart: Heart,
     tails: control::Tails,
+    shown: Shown,
 }
 
 impl Desk {
@@ -234,6 +261,13 @@ impl Desk {
                 let answer = self.answer(&asked.question);
                 asked.answer(answer);
             }
+            Message::Tell { event, back } => {
+                let told = self.rules.tell(*event);
+                // Whoever does not wait any more tries again.
+                let _ = back.try_send(told.as_ref().map(drop).map_err(|error| format!("{error:#}")));
+                self.told(&told?);
+            }
+            Message::ListChanged => self.rules.list_changed()?,
         }
         Ok(())
     }
@@ -275,6 +309,7 @@ impl Desk {
                 "cameras": self.view.reports(),
                 "outbox": control::outbox_state(self.rules.spool()),
                 "mqtt": *self.mqtt.borrow(),
+                "platform": *self.shown.lock().unwrap_or_else(PoisonError::into_inner),
             })),
             Question::Outbox { limit } => control::outbox(self.rules.spool(), *limit),
             Question::Explain { id } => control::explain(self.rules.spool(), id),

@@ -3,7 +3,10 @@
 //! Takes what inference saw of a frame, hands out what the visits must know. What it holds of strangers is their
 //! evidence in memory, for as long as they are in the picture.
 
+mod shadow;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::members::{Directory, Owner};
 use crate::config;
@@ -15,12 +18,16 @@ use crate::domain::observation::{FrameObservation, PlateObservation, RejectReaso
 use crate::domain::plate::calibration::Calibration;
 use crate::domain::plate::decision::{Against, Standing, TrackReading};
 use crate::domain::plate::known::Match;
+use crate::domain::plate::list::PlateList;
 use crate::domain::plate::reading::Interpreter;
 use crate::domain::site::CameraRole;
 use crate::domain::time::Moment;
 use crate::domain::tracking::{TrackEnd, TrackId, TrackUpdate, Tracker, TrackerSettings};
 use crate::domain::visit::zones::{Place, Whereabouts, ZoneMap};
 use crate::domain::visit::{Input, MemberFacts, Sighting, TrackKey};
+use shadow::Shadowed;
+
+pub use shadow::{ShadowMatch, ShadowStatus};
 
 /// Overlap from which a box is taken for the one of a track in the frame before.
 const SAME_BOX: f32 = 0.3;
@@ -57,6 +64,7 @@ pub struct Watch {
     tracks: BTreeMap<TrackId, Followed>,
     counts: Counts,
     strangers: u32,
+    shadow_matches: Vec<ShadowMatch>,
 }
 
 /// What was counted since the start.
@@ -76,6 +84,7 @@ pub struct Counts {
 
 struct Followed {
     reading: TrackReading,
+    shadow: Shadowed,
     whereabouts: Whereabouts,
     rect: Rect,
     member: Option<MemberFacts>,
@@ -117,6 +126,7 @@ impl Watch {
             tracks: BTreeMap::new(),
             counts: Counts::default(),
             strangers: 0,
+            shadow_matches: Vec::new(),
         }
     }
 
@@ -133,6 +143,11 @@ impl Watch {
     /// Vehicles that passed and were no member's, since the last call; a plate that could not be read is none.
     pub fn take_strangers(&mut self) -> u32 {
         std::mem::take(&mut self.strangers)
+    }
+
+    /// Who of the shadow list has passed since the last call.
+    pub fn take_shadow(&mut self) -> Vec<ShadowMatch> {
+        std::mem::take(&mut self.shadow_matches)
     }
 
     /// Vehicles in the picture.
@@ -195,6 +210,7 @@ impl Watch {
         };
         let followed = self.tracks.entry(update.track).or_insert_with(|| Followed {
             reading: TrackReading::default(),
+            shadow: Shadowed::default(),
             whereabouts: Whereabouts::first(zone.clone(), at),
             rect: plate.rect,
             member: None,
@@ -226,6 +242,10 @@ impl Watch {
         let against = against(directory, matching);
         let at = now.uptime;
         let news = followed.reading.add(at, evidence, &plate.colours, &mut self.interpreter, against).cloned();
+        if !directory.shadow().is_empty() {
+            let plate = (evidence, plate.colours.as_slice());
+            followed.shadow.read(plate, &mut self.interpreter, now, directory, matching);
+        }
         let Some(standing) = news else { return };
         let seen = Seen { track: update.track, at, first_seen: update.first_seen, direction: update.direction };
         self.decided(seen, &standing, now, directory, inputs);
@@ -307,6 +327,7 @@ impl Watch {
             }
             let Some(followed) = self.tracks.remove(&track) else { continue };
             self.counts.vehicles += 1;
+            self.shadow_matches.extend(followed.shadow.found(&self.camera, now));
             let unread = followed.reading.rejected();
             self.strangers += u32::from(followed.member.is_none() && unread.is_none());
             if let Some(reason) = unread {
@@ -333,8 +354,12 @@ struct Seen {
 }
 
 fn against<'a>(directory: &'a Directory, matching: &'a Matching) -> Against<'a> {
+    against_list(directory.list(), directory, matching)
+}
+
+fn against_list<'a>(list: &'a Arc<PlateList>, directory: &'a Directory, matching: &'a Matching) -> Against<'a> {
     Against {
-        list: directory.list(),
+        list,
         revision: directory.revision(),
         calibration: &matching.calibration,
         false_accept_rate: matching.false_accept_rate,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use forecourt::domain::event::{EventClass, EventKind, schema};
+use forecourt::domain::sync::{Answer, ConfigFacts, DeviceFacts, Head, MembersState, ModelFacts, Request};
 use forecourt::mqtt::{self, Presence};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -56,7 +57,40 @@ pub fn channels() -> Vec<Channel> {
         "Birth, farewell and last will, retained. Ignore a message whose session is lower than one already seen: a will \
          may come long after its connection was replaced.",
     ));
+    channels.push(state::<MembersState>("members", "Acknowledges member lists, and says what is missing."));
+    channels.push(state::<DeviceFacts>("device", "What this box is and which commands it knows."));
+    channels.push(state::<ModelFacts>("models", "With what it recognises."));
+    channels.push(state::<ConfigFacts>("config", "Another hash means other settings."));
+    channels.push(message::<Answer>(
+        "command-answer",
+        "cmdres/{name}/{id}",
+        Speaker::Box,
+        "Sent until the broker has it.",
+    ));
+    channels.push(message::<Request>("command", "cmd/{name}/{id}", Speaker::Platform, "See docs/remote.md."));
+    channels.push(Channel {
+        retained: true,
+        ..message::<Head>(
+            "members-head",
+            "members/manifest",
+            Speaker::Platform,
+            "Chunks on `members/snapshot/EPOCH/REV/CHUNK` and deltas on `members/delta/EPOCH/REV` begin with the same head, a \
+             line feed, and a member a line; see docs/sync.md.",
+        )
+    });
     channels
+}
+
+/// A message without an envelope that is not kept.
+fn message<T: JsonSchema>(name: &str, topic: &str, speaker: Speaker, remark: &str) -> Channel {
+    Channel {
+        name: name.to_owned(),
+        topic: topic.to_owned(),
+        speaker,
+        retained: false,
+        schema: plain::<T>(name, speaker),
+        ..state::<T>(name, remark)
+    }
 }
 
 fn event(kind: EventKind) -> Channel {

@@ -12,6 +12,7 @@ mod compatibility;
 mod compatibility_tests;
 #[path = "../support/contract.rs"]
 mod contract;
+mod platform;
 mod released;
 mod validators;
 mod yaml;
@@ -21,9 +22,10 @@ use std::path::Path;
 
 use forecourt::domain::event::*;
 use forecourt::domain::site::ZoneKind;
+use forecourt::domain::sync::Kind;
 use forecourt::domain::time::TimeQuality;
-use forecourt::mqtt::Presence;
 use jiff::Timestamp;
+use platform::{head, health, messages, receipt};
 use serde_json::{Value, json};
 
 fn at(text: &str) -> Timestamp {
@@ -164,6 +166,8 @@ fn examples() -> Vec<(&'static str, Event, &'static str)> {
         ("departure-withdrawn", Event::Departure(withdrawn), "08:35:00"),
         ("outbox-dropped", Event::OutboxDropped(dropped), "08:50:00"),
         ("device-camera", Event::DeviceCamera(camera), "09:00:05"),
+        ("receipt", Event::Receipt(receipt()), "09:10:01"),
+        ("health", Event::Health(Box::new(health())), "09:20:00"),
         ("exit-expression", Event::ExitExpression(exit_expression()), "08:39:58"),
         ("stranger-count", Event::StrangerCount(strangers), "09:00:00"),
     ]
@@ -180,8 +184,7 @@ fn example_files() -> Vec<(String, Value)> {
         let bytes = compose(&envelope(number, time), &event);
         files.push((name.to_owned(), serde_json::from_slice(&bytes).expect("an event is JSON")));
     }
-    let presence = Presence { online: true, session: 3_000_001, epoch: "f3k7q2".into(), version: "1.0.0".into() };
-    files.push(("state-online".to_owned(), serde_json::to_value(presence).expect("it is JSON")));
+    files.extend(messages().into_iter().map(|(name, message)| (name.to_owned(), message)));
     files
 }
 
@@ -312,7 +315,7 @@ fn a_late_event_satisfies_the_schema_too() {
 #[test]
 fn the_manual_names_every_topic_and_every_field() {
     let page = |name: &str| std::fs::read_to_string(contract::folder().join("../docs").join(name)).unwrap();
-    let text = ["events.md", "delivery.md"].map(page).concat();
+    let text = ["events.md", "delivery.md", "sync.md", "remote.md", "health.md"].map(page).concat();
     for channel in channels::channels() {
         let words: Vec<&str> = channel.topic.split('/').take_while(|word| !word.starts_with('{')).collect();
         assert!(text.contains(&words.join("/")), "docs/events.md does not name {}", channel.topic);
@@ -332,4 +335,15 @@ fn fields(schema: &Value) -> Vec<String> {
     let inner = inner.or_else(|| schema.as_array().map(|items| items.iter().collect())).unwrap_or_default();
     names.extend(inner.into_iter().flat_map(fields));
     names
+}
+
+#[test]
+fn every_other_message_has_an_example_that_satisfies_its_schema() {
+    bless();
+    for (name, example) in messages() {
+        contract::validate_as(name, &example);
+    }
+    for kind in [Kind::Snapshot, Kind::Delta] {
+        contract::validate_as("members-head", &json!(head(kind)));
+    }
 }

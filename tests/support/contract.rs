@@ -1,5 +1,7 @@
 //! Checks an event against the schema in `contract/` that its `type` names, as an integrator would.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use std::path::PathBuf;
 
 use jsonschema::Validator;
@@ -28,4 +30,12 @@ pub fn validate(event: &[u8]) -> Value {
         validator(name).iter_errors(&json).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
     assert!(faults.is_empty(), "event breaks the contract: {faults:#?}\n{json:#}");
     json
+}
+
+/// A message that is no event against the schema of that name; panics with every fault.
+#[track_caller]
+pub fn validate_as(name: &str, message: &Value) {
+    let faults: Vec<String> =
+        validator(name).iter_errors(message).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "message breaks the contract: {faults:#?}\n{message:#}");
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::finding::Finding;
 use crate::config::paths::{is_path, source_path};
 use crate::domain::plate::grammar::Grammar;
+use crate::domain::sync::TrustedKey;
 
 /// Asks the file system; relative paths start at `base`.
 pub(in crate::config) fn files(config: &Config, base: &Path) -> Vec<Finding> {
@@ -41,7 +42,22 @@ pub(in crate::config) fn files(config: &Config, base: &Path) -> Vec<Finding> {
         }
     }
     region(&config.plates.region, base, &mut report);
+    for (table, keys) in [("members", &config.members.trusted_keys), ("commands", &config.commands.trusted_keys)] {
+        for (index, key) in keys.iter().enumerate().filter(|(_, key)| is_path(key)) {
+            trusted_key(&format!("{table}.trusted_keys[{index}]"), &base.join(key), &mut report);
+        }
+    }
     report.0
+}
+
+fn trusted_key(key: &str, path: &Path, report: &mut Report) {
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return missing(key, path, "does not exist or is no text", report);
+    };
+    if let Err(error) = TrustedKey::parse(&text) {
+        let problem = format!("`{}` {error}", path.display());
+        report.add(Code::TrustedKey, key, problem, "name the public half that `forecourt members keygen` wrote");
+    }
 }
 
 fn file(key: &str, path: &Path, report: &mut Report) {

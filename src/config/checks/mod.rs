@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::finding::{Code, Finding};
 use super::{Config, Faces, Outbox, Plates, Privacy, Sense, Site, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
+use crate::domain::sync::TrustedKey;
 pub(super) use files::files;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -31,6 +32,9 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     faces(&config.faces, &mut report);
     visits(&config.visits, &config.site, &mut report);
     report.number("members.max_members", config.members.max_members, 1..=5_000_000);
+    report.time("health.interval", config.health.interval, Duration::from_secs(5)..=HOUR);
+    trusted_keys("members", &config.members.trusted_keys, &mut report);
+    trusted_keys("commands", &config.commands.trusted_keys, &mut report);
     outbox(&config.outbox, &mut report);
     mqtt::check(&config.mqtt, &mut report);
     privacy(&config.privacy, &mut report);
@@ -178,6 +182,16 @@ fn is_time_of_day(text: &str) -> bool {
     let is_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     let digits = |part: &str, below: u8| is_digits(part) && part.parse::<u8>().is_ok_and(|number| number < below);
     text.split_once(':').is_some_and(|(hours, minutes)| digits(hours, 24) && digits(minutes, 60))
+}
+
+/// Keys that stand in the settings themselves; files are looked at apart.
+fn trusted_keys(table: &str, keys: &[String], report: &mut Report) {
+    for (index, key) in keys.iter().enumerate().filter(|(_, key)| !super::paths::is_path(key)) {
+        if let Err(error) = TrustedKey::parse(key) {
+            let remedy = "write 64 hexadecimal digits, or a file with its folder, such as `./platform.pub`";
+            report.add(Code::TrustedKey, &format!("{table}.trusted_keys[{index}]"), error.to_string(), remedy);
+        }
+    }
 }
 
 fn outbox(outbox: &Outbox, report: &mut Report) {

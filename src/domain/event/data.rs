@@ -381,6 +381,42 @@ pub enum CameraState {
     Down,
 }
 
+/// Members were removed from the box, so that the platform has it in writing.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct Receipt {
+    /// Who was removed; at most a hundred.
+    pub member_refs: Vec<String>,
+    /// Why.
+    pub by: RemovedBy,
+    /// From when on they were not matched any more.
+    #[serde(serialize_with = "millis")]
+    pub removed_at: Timestamp,
+    /// From when on nothing of them could be read from the box's files.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "maybe_millis")]
+    pub shredded_at: Option<Timestamp>,
+    /// The list that it follows from, or that was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+    /// Its revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rev: Option<u64>,
+    /// Id of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// Why members were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemovedBy {
+    /// A snapshot no longer lists them.
+    Snapshot,
+    /// A delta removed them.
+    Delta,
+    /// The command `member-delete`.
+    Command,
+}
+
 /// Milliseconds are enough for a platform, and three digits always look the same.
 pub(super) fn millis<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(&format_args!("{at:.3}"))

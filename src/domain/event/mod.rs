@@ -7,6 +7,7 @@
 //! Left to others: numbers and epochs come from the outbox, times from the clock.
 
 mod data;
+mod health;
 mod schema;
 
 use jiff::Timestamp;
@@ -15,7 +16,12 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{
     Arrival, CameraState, ClosedBy, Departure, DeviceCamera, Direction, DropReason, Dwell, Evidence, ExitExpression,
-    ExpressionWord, Look, Modality, OutboxDropped, StrangerCount, Subject, Vehicle, ZoneRef, ZoneTime,
+    ExpressionWord, Look, Modality, OutboxDropped, Receipt, RemovedBy, StrangerCount, Subject, Vehicle, ZoneRef,
+    ZoneTime,
+};
+pub use health::{
+    CameraHealth, ConnectionQuality, DeviceHealth, GovernorHealth, Health, HealthReason, InferenceHealth,
+    MembersHealth, OutboxHealth,
 };
 pub use schema::schema;
 
@@ -38,6 +44,10 @@ pub enum EventKind {
     OutboxDropped,
     /// A camera came or went.
     DeviceCamera,
+    /// Members were removed.
+    Receipt,
+    /// How the box is.
+    Health,
 }
 
 /// How dear an event is when room or time runs out; the highest number goes first.
@@ -55,7 +65,7 @@ pub enum EventClass {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Arrival,
         Self::Dwell,
         Self::Departure,
@@ -63,6 +73,8 @@ impl EventKind {
         Self::StrangerCount,
         Self::OutboxDropped,
         Self::DeviceCamera,
+        Self::Receipt,
+        Self::Health,
     ];
 
     /// The last word of `type` and of the topic.
@@ -75,6 +87,8 @@ impl EventKind {
             Self::StrangerCount => "stranger-count",
             Self::OutboxDropped => "outbox-dropped",
             Self::DeviceCamera => "device-camera",
+            Self::Receipt => "receipt",
+            Self::Health => "health",
         }
     }
 
@@ -90,7 +104,11 @@ impl EventKind {
 
     /// Topic below `<root>/<tenant>/<site>/<device>/`.
     pub fn topic(self) -> String {
-        format!("evt/{}", self.name())
+        match self {
+            // Not about visits, and of no use when it is old: a topic of its own.
+            Self::Health => self.name().to_owned(),
+            _ => format!("evt/{}", self.name()),
+        }
     }
 
     /// CloudEvents `dataschema`, with major and minor number; also the `$id` of the schema in `contract/`.
@@ -101,10 +119,10 @@ impl EventKind {
     /// Its class in the outbox.
     pub fn class(self) -> EventClass {
         match self {
-            Self::OutboxDropped => EventClass::P0,
+            Self::OutboxDropped | Self::Receipt => EventClass::P0,
             Self::Arrival | Self::Departure => EventClass::P1,
             Self::Dwell | Self::ExitExpression | Self::StrangerCount => EventClass::P2,
-            Self::DeviceCamera => EventClass::P3,
+            Self::DeviceCamera | Self::Health => EventClass::P3,
         }
     }
 }
@@ -139,6 +157,10 @@ pub enum Event {
     OutboxDropped(OutboxDropped),
     /// A camera came or went.
     DeviceCamera(DeviceCamera),
+    /// Members were removed.
+    Receipt(Receipt),
+    /// How the box is.
+    Health(Box<Health>),
 }
 
 impl Event {
@@ -152,6 +174,8 @@ impl Event {
             Self::StrangerCount(_) => EventKind::StrangerCount,
             Self::OutboxDropped(_) => EventKind::OutboxDropped,
             Self::DeviceCamera(_) => EventKind::DeviceCamera,
+            Self::Receipt(_) => EventKind::Receipt,
+            Self::Health(_) => EventKind::Health,
         }
     }
 
@@ -159,6 +183,7 @@ impl Event {
     pub fn superseded_key(&self) -> Option<String> {
         match self {
             Self::DeviceCamera(camera) => Some(format!("device-camera/{}", camera.camera)),
+            Self::Health(_) => Some("health".to_owned()),
             _ => None,
         }
     }

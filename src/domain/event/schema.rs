@@ -5,7 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    Arrival, CloudEvent, Departure, DeviceCamera, Dwell, EventKind, ExitExpression, OutboxDropped, StrangerCount,
+    Arrival, CloudEvent, Departure, DeviceCamera, Dwell, EventKind, ExitExpression, Health, OutboxDropped, Receipt,
+    StrangerCount,
 };
 
 /// The schema of a whole event of that kind, envelope included.
@@ -18,6 +19,8 @@ pub fn schema(kind: EventKind) -> Value {
         EventKind::StrangerCount => generated::<CloudEvent<StrangerCount>>(),
         EventKind::OutboxDropped => generated::<CloudEvent<OutboxDropped>>(),
         EventKind::DeviceCamera => generated::<CloudEvent<DeviceCamera>>(),
+        EventKind::Receipt => generated::<CloudEvent<Receipt>>(),
+        EventKind::Health => generated::<CloudEvent<Health>>(),
     };
     schema["$id"] = json!(kind.data_schema());
     schema["title"] = json!(kind.event_type());

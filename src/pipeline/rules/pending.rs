@@ -173,6 +173,11 @@ impl Notices {
         self.0.is_empty()
     }
 
+    /// Takes the newest back.
+    pub fn pop(&mut self) {
+        self.0.pop();
+    }
+
     pub fn clear(&mut self) {
         self.0.clear();
     }

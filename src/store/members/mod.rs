@@ -12,6 +12,7 @@ mod export;
 mod faces;
 mod gallery;
 mod import;
+mod journal;
 mod merge;
 mod open;
 mod parse;
@@ -23,6 +24,8 @@ mod rewrap;
 mod row;
 mod site;
 mod source;
+mod staging;
+mod sync;
 mod templates;
 mod text;
 
@@ -36,11 +39,14 @@ pub use self::error::StoreError;
 pub use self::export::{ExportError, object};
 pub use self::gallery::FaceReport;
 pub use self::import::ImportOptions;
+pub use self::journal::{Entered, JournalEntry};
 pub use self::read::{ConsentCounts, Counts, Filter};
 pub use self::report::{Finding, Outcome, Problem, Report};
 pub use self::rewrap::Rewrapped;
 pub use self::site::{Calibration, Signage};
 pub use self::source::{Format, Progress};
+pub use self::staging::Staging;
+pub use self::sync::{Applied, ApplyError};
 pub use self::templates::{EnrolError, MOST_TEMPLATES, NewTemplate, SpaceCount};
 use crate::domain::member::Member;
 
@@ -171,6 +177,15 @@ impl MemberStore {
         let snapshot = self.connection.unchecked_transaction().map_err(store)?;
         let revision = read::revision(&snapshot).map_err(store)?;
         Ok((read::match_set(&snapshot).map_err(store)?, revision))
+    }
+
+    /// Numbers of the members on a list.
+    pub fn on_list(&self, list: &str) -> Result<std::collections::HashSet<MemberId>, StoreError> {
+        let read = || -> rusqlite::Result<_> {
+            let mut find = self.connection.prepare_cached("select id from member where list = ?1")?;
+            find.query_map([list], |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| self.sqlite(source))
     }
 
     /// The member of that number, while it is in the list.

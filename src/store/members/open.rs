@@ -16,9 +16,10 @@ use crate::store::keys::belong_to_owner_of;
 /// `FCMB`, in the header of the file.
 const APPLICATION_ID: u32 = 0x4643_4d42;
 /// Newest schema.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// Steps from schema n to n + 1; a fresh database takes them all. Frozen once released.
-const STEPS: [&str; SCHEMA as usize] = [include_str!("schema.sql"), include_str!("upgrades/0002.sql")];
+const STEPS: [&str; SCHEMA as usize] =
+    [include_str!("schema.sql"), include_str!("upgrades/0002.sql"), include_str!("upgrades/0003.sql")];
 /// Older ones have the WAL-reset fault.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a command waits for another one that changes the list.

@@ -1,0 +1,247 @@
+//! Puts the health of the box together: what the service says of itself, what the machine tells, and what was usual at
+//! this hour in earlier weeks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::warn;
+
+use crate::camera::{CameraReport, CameraState, PictureHealth};
+use crate::domain::event::{
+    CameraHealth, ConnectionQuality, DeviceHealth, GovernorHealth, Health, InferenceHealth, MembersHealth, OutboxHealth,
+};
+use crate::domain::time::TimeQuality;
+use crate::health;
+
+/// Name of the file in `storage.folder`.
+const FILE_NAME: &str = "health-history.json";
+/// Weeks that make "usual".
+const WEEKS: usize = 4;
+/// Hours of a week.
+const HOURS: usize = 168;
+
+/// Vehicles by camera and hour of the week.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct History {
+    cameras: BTreeMap<String, BTreeMap<usize, VecDeque<u64>>>,
+    #[serde(skip)]
+    path: PathBuf,
+    /// Hour that is being counted: hours since 1970, and the counts of vehicles when it began.
+    #[serde(skip)]
+    hour: Option<(i64, BTreeMap<String, u64>)>,
+    /// Was the whole of it counted?
+    #[serde(skip)]
+    whole: bool,
+    #[serde(skip)]
+    last: BTreeMap<String, (u64, Option<f32>)>,
+}
+
+impl History {
+    /// Reads what was kept; a file that cannot be read begins anew.
+    pub fn open(folder: &Path) -> Self {
+        let path = folder.join(FILE_NAME);
+        let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { path, ..kept.unwrap_or_default() }
+    }
+
+    /// Takes the counts since the start; an hour that is over is kept. Only with a clock that can be trusted.
+    pub fn note(&mut self, vehicles: &BTreeMap<String, u64>, now: Timestamp, zone: &TimeZone) {
+        let hour = now.as_second().div_euclid(3_600);
+        let Some((current, began)) = &self.hour else {
+            self.hour = Some((hour, vehicles.clone()));
+            self.whole = false;
+            return;
+        };
+        if *current == hour {
+            return;
+        }
+        if self.whole && *current + 1 == hour {
+            let of_week = hour_of_week(*current, zone);
+            for (camera, count) in vehicles {
+                let seen = count.saturating_sub(began.get(camera).copied().unwrap_or(0));
+                let kept = self.cameras.entry(camera.clone()).or_default().entry(of_week).or_default();
+                let usual = mean(kept);
+                self.last.insert(camera.clone(), (seen, usual));
+                kept.push_back(seen);
+                if kept.len() > WEEKS {
+                    kept.pop_front();
+                }
+            }
+            self.save();
+        }
+        self.whole = *current + 1 == hour;
+        self.hour = Some((hour, vehicles.clone()));
+    }
+
+    /// The last full hour of a camera, and what was usual.
+    fn of(&self, camera: &str) -> (Option<u64>, Option<f32>) {
+        self.last.get(camera).map_or((None, None), |(seen, usual)| (Some(*seen), *usual))
+    }
+
+    fn save(&self) {
+        let bytes = serde_json::to_vec(self).expect("the history has string keys only");
+        let beside = self.path.with_extension("part");
+        let done = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, &self.path));
+        if let Err(error) = done {
+            warn!(%error, "What is usual at this hour could not be kept.");
+        }
+    }
+}
+
+/// Monday 00:00 at the site is 0.
+fn hour_of_week(hour: i64, zone: &TimeZone) -> usize {
+    let at = Timestamp::from_second(hour * 3_600).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone());
+    let day = usize::try_from(at.weekday().to_monday_zero_offset()).unwrap_or(0);
+    (day * 24 + usize::try_from(at.hour()).unwrap_or(0)) % HOURS
+}
+
+fn mean(kept: &VecDeque<u64>) -> Option<f32> {
+    (!kept.is_empty()).then(|| kept.iter().sum::<u64>() as f32 / kept.len() as f32)
+}
+
+/// What is known besides the answer to `status`.
+pub struct Known<'a> {
+    /// The machine.
+    pub device: DeviceHealth,
+    /// Times of recognition.
+    pub inference: InferenceHealth,
+    /// Frames that are given up.
+    pub governor: GovernorHealth,
+    /// The clock.
+    pub clock: TimeQuality,
+    /// What was usual.
+    pub history: &'a History,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The report, with its score.
+pub fn compose(status: &Value, known: Known<'_>) -> Health {
+    let reports: Vec<CameraReport> = serde_json::from_value(status["cameras"].clone()).unwrap_or_default();
+    let counts = &status["recognition"]["cameras"];
+    let cameras = reports.iter().map(|report| camera(report, &counts[&report.id], known.history)).collect();
+    let list = &status["platform"]["members"]["list"];
+    let age = |at: &Value| {
+        let at: Timestamp = at.as_str()?.parse().ok()?;
+        u64::try_from(known.now.duration_since(at).as_secs()).ok()
+    };
+    let waiting = status["outbox"]["waiting"].as_object();
+    let classes = || waiting.into_iter().flat_map(|classes| classes.values());
+    health::score(Health {
+        cameras,
+        inference: known.inference,
+        outbox: OutboxHealth {
+            condition: status["outbox"]["condition"].as_str().unwrap_or_default().to_owned(),
+            waiting: classes().filter_map(|class| class["count"].as_u64()).sum(),
+            oldest_s: classes().filter_map(|class| age(&class["oldest"])).max(),
+        },
+        members: MembersHealth {
+            plates: status["recognition"]["listed_plates"].as_u64().unwrap_or(0),
+            epoch: list["epoch"].as_str().map(str::to_owned),
+            rev: list["rev"].as_u64(),
+            age_s: age(&list["applied_at"]),
+        },
+        clock: known.clock,
+        device: known.device,
+        governor: known.governor,
+        ..Health::default()
+    })
+}
+
+/// Vehicles since the start, by camera.
+pub fn vehicles(status: &Value) -> BTreeMap<String, u64> {
+    let cameras = status["recognition"]["cameras"].as_object();
+    let count = |(id, counts): (&String, &Value)| Some((id.clone(), counts["vehicles"].as_u64()?));
+    cameras.into_iter().flatten().filter_map(count).collect()
+}
+
+fn camera(report: &CameraReport, counts: &Value, history: &History) -> CameraHealth {
+    let (vehicles_last_hour, vehicles_usual) = history.of(&report.id);
+    let picture = match report.picture {
+        PictureHealth::Good => "good",
+        PictureHealth::Unknown => "unknown",
+        PictureHealth::Black => "black",
+        PictureHealth::Covered => "covered",
+        PictureHealth::Blurred => "blurred",
+        PictureHealth::Frozen => "frozen",
+    };
+    CameraHealth {
+        camera: report.id.clone(),
+        connection_quality: quality(report),
+        fps_expected: report.expected_fps,
+        fps: report.camera_fps,
+        reconnects_last_hour: report.reconnects_last_hour,
+        stalls_last_hour: report.stalls_last_hour,
+        picture: picture.to_owned(),
+        vehicles_last_hour,
+        vehicles_usual,
+        rejected: serde_json::from_value(counts["rejected"].clone()).unwrap_or_default(),
+    }
+}
+
+fn quality(report: &CameraReport) -> ConnectionQuality {
+    let breaks = report.reconnects_last_hour + report.stalls_last_hour;
+    let share = report.expected_fps.filter(|fps| *fps > 0.0).map_or(1.0, |expected| report.camera_fps / expected);
+    match (report.state, breaks) {
+        // A recording at its end is no fault.
+        (CameraState::Ended, _) => ConnectionQuality::Excellent,
+        (CameraState::Streaming, 0) if share >= 0.9 => ConnectionQuality::Excellent,
+        (CameraState::Streaming, 0..=3) if share >= 0.5 => ConnectionQuality::Fair,
+        (CameraState::Streaming, _) => ConnectionQuality::Poor,
+        _ => ConnectionQuality::Unusable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(vehicles: u64) -> BTreeMap<String, u64> {
+        BTreeMap::from([("gate".to_owned(), vehicles)])
+    }
+
+    #[test]
+    fn an_hour_is_held_against_the_same_hour_of_earlier_weeks() {
+        let folder = tempfile::tempdir().unwrap();
+        let monday: Timestamp = "2026-03-02T08:30:00Z".parse().unwrap();
+        let mut total = 0;
+        for (week, seen) in [(0, 40), (1, 60), (2, 10)] {
+            // The service starts anew every week.
+            let mut history = History::open(folder.path());
+            let begin = monday + jiff::SignedDuration::from_hours(week * 168);
+            total += 5;
+            history.note(&count(total), begin, &TimeZone::UTC);
+            assert_eq!(history.of("gate"), (None, None), "it began in the middle of an hour");
+            history.note(&count(total), begin + jiff::SignedDuration::from_hours(1), &TimeZone::UTC);
+            total += seen;
+            history.note(&count(total), begin + jiff::SignedDuration::from_hours(2), &TimeZone::UTC);
+            let usual = [None, Some(40.0), Some(50.0)][usize::try_from(week).unwrap()];
+            assert_eq!(history.of("gate"), (Some(seen), usual));
+        }
+    }
+
+    #[test]
+    fn a_camera_is_judged_by_its_frames_and_breaks() {
+        let report = |state, camera_fps, reconnects_last_hour| CameraReport {
+            state,
+            camera_fps,
+            reconnects_last_hour,
+            expected_fps: Some(25.0),
+            ..CameraReport::default()
+        };
+        for (state, fps, breaks, expected) in [
+            (CameraState::Streaming, 25.0, 0, ConnectionQuality::Excellent),
+            (CameraState::Streaming, 15.0, 0, ConnectionQuality::Fair),
+            (CameraState::Streaming, 25.0, 2, ConnectionQuality::Fair),
+            (CameraState::Streaming, 5.0, 0, ConnectionQuality::Poor),
+            (CameraState::Failed, 0.0, 9, ConnectionQuality::Unusable),
+            (CameraState::Ended, 0.0, 0, ConnectionQuality::Excellent),
+        ] {
+            assert_eq!(quality(&report(state, fps, breaks)), expected, "{state:?} {fps} {breaks}");
+        }
+    }
+}

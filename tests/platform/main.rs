@@ -1,0 +1,32 @@
+//! The platform's side through the real binary and a real Mosquitto: member lists in, commands in, answers out.
+//!
+//! | test | fault |
+//! |---|---|
+//! | `lists` (T28) | the box is killed while a list comes in; pieces that are wrong, old, foreign or not signed |
+//! | `commands` (T31) | each command ten times, expired, unknown, not authorised; the box is killed in the middle |
+//!
+//! `make test` runs the short form, `FORECOURT_SOAK=1` the long one.
+
+#![cfg(all(feature = "opencv", feature = "onnx"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    dead_code,
+    reason = "tests, the lines that say what was skipped, and helpers shared with other tests"
+)]
+
+#[path = "../delivery/broker.rs"]
+mod broker;
+#[path = "../delivery/checker.rs"]
+mod checker;
+mod commands;
+#[path = "../support/contract.rs"]
+mod contract;
+mod lists;
+mod site;
+#[path = "../delivery/wire.rs"]
+mod wire;
