@@ -275,7 +275,7 @@ def gather(pack):
     other = "float" if "int8" in chosen else "int8"
     paths = {n: pack / (f"{n}-int8.onnx" if other == "int8" else f"{n}.onnx") for n in ("detector", "reader")}
     if paths["detector"].exists() and paths["detector"].name != table["plate-detect"]["file"]:
-        detectors[f"ours-{other}"] = runtime.Detector(paths["detector"], detector.side, detector.pad, detector.score, detector.nms)
+        detectors[f"ours-{other}"] = runtime.Detector(paths["detector"], detector.side, detector.pad, detector.score, detector.nms, detector.resize)
     if paths["reader"].exists():
         readers[f"ours-{other}"] = runtime.OurReader(paths["reader"], table["plate-ocr"])
     more_detectors, more_readers = runtime.public()

@@ -106,9 +106,10 @@ def main():
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--doubt", type=float, default=1.0, help="log-odds by which 'unreadable' must win")
     parser.add_argument("--score", type=float, default=0.3)
+    parser.add_argument("--resize", choices=["area", "bilinear"], default="bilinear", help="how the firmware shrinks a picture for the detector")
     parser.add_argument("--int8", type=Path, metavar="SCENES", help="bank to calibrate on")
     parser.add_argument("--choose", choices=["float", "int8"], default="float")
-    parser.add_argument("--version", default="0.2.0")
+    parser.add_argument("--version", default="0.3.0")
     args = parser.parse_args()
     args.pack.mkdir(parents=True, exist_ok=True)
     net, steps = averaged(args.detector, "detector.pt", detector_net.Detector())
@@ -167,7 +168,7 @@ mean = 0.0
 std = 255.0
 fit = "letterbox"
 pad = 114.0
-resize = "area"
+resize = "{args.resize}"
 
 [model.output]
 adaptor = "yolov5-corners"

@@ -16,7 +16,7 @@ from plates import crops
 
 COUNT = 8192
 LONGEST = 8
-SEED = 20261122
+SEED = 20261125
 
 
 def encode(text):

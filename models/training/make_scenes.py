@@ -13,7 +13,7 @@ import numpy as np
 from plates import scenes
 
 COUNT, MOST = 512, 6
-SEED = 20261123
+SEED = 20261124
 
 
 def shard(job):
@@ -39,7 +39,7 @@ def shard(job):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
-    parser.add_argument("--shards", type=int, default=12)
+    parser.add_argument("--shards", type=int, default=24)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     args.bank.mkdir(parents=True, exist_ok=True)

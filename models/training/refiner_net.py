@@ -48,20 +48,25 @@ def places(rows):
     return torch.stack([u * (1 + 2 * mx) - mx, v * (1 + 2 * my) - my], -1)
 
 
+def spread(rows):
+    """For each pixel of the line the weights of 1, u, v and uv: with them its place is one product with the corners' differences."""
+    u, v = places(rows).flatten(0, 1).unbind(1)
+    return torch.stack([torch.ones_like(u), u, v, u * v], 1)
+
+
 class Cutter(nn.Module):
-    """Coarse crop → the reader's line."""
+    """Coarse crop → the reader's line; the crop's place is bilinear between the four corners."""
 
     def __init__(self, refiner):
         super().__init__()
         self.refiner = refiner
-        self.register_buffer("one", places(1)[None])
-        self.register_buffer("two", places(2)[None])
+        self.register_buffer("one", spread(1)[None])
+        self.register_buffer("two", spread(2)[None])
 
     def forward(self, image):
         corners, double = self.refiner(image)
-        share = (double > 0).float().view(-1, 1, 1, 1)
-        place = share * self.two + (1 - share) * self.one
-        u, v = place[..., :1], place[..., 1:]
-        tl, tr, br, bl = (corners[:, i].view(-1, 1, 1, 2) for i in range(4))
-        point = (1 - v) * ((1 - u) * tl + u * tr) + v * ((1 - u) * bl + u * br)
-        return nn.functional.grid_sample(image, 2 * point - 1, padding_mode="border", align_corners=False)
+        tl, tr, br, bl = (2 * corners - 1).unbind(1)
+        base = torch.stack([tl, tr - tl, bl - tl, tl - tr + br - bl], 1)
+        weights = torch.where((double > 0).view(-1, 1, 1), self.two, self.one)
+        point = torch.matmul(weights, base).view(-1, crops.SIZE[1], crops.SIZE[0], 2)
+        return nn.functional.grid_sample(image, point, padding_mode="border", align_corners=False)

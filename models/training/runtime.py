@@ -50,8 +50,8 @@ def iou(a, b):
 class Detector:
     """`yolov5-corners` output: plates as (box x0 y0 x1 y1, corners or None, rows, score) in picture pixels."""
 
-    def __init__(self, path, side, pad, score, nms=0.5):
-        self.run, self.side, self.pad, self.score, self.nms = Timed(path), side, pad, score, nms
+    def __init__(self, path, side, pad, score, nms=0.5, resize="area"):
+        self.run, self.side, self.pad, self.score, self.nms, self.resize = Timed(path), side, pad, score, nms, resize
 
     def __call__(self, image):
         h, w = image.shape[:2]
@@ -59,7 +59,7 @@ class Detector:
         nw, nh = max(1, round(w * scale)), max(1, round(h * scale))
         dx, dy = (self.side - nw) // 2, (self.side - nh) // 2
         boxed = np.full((self.side, self.side, 3), self.pad, np.float32)
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        how = cv2.INTER_AREA if scale < 1 and self.resize == "area" else cv2.INTER_LINEAR
         boxed[dy:dy + nh, dx:dx + nw] = cv2.resize(image, (nw, nh), interpolation=how)
         rows = self.run((boxed / 255).transpose(2, 0, 1)[None].astype(np.float32))[0][0]
         return self._suppress(rows, np.array([dx, dy]), np.array([nw / w, nh / h]))
@@ -180,5 +180,6 @@ def ours(folder=PACKS / "plate-cn"):
     pack = tomllib.loads((folder / "pack.toml").read_text(encoding="utf-8"))
     models = {m["task"]: m for m in pack["model"]}
     found, read = models["plate-detect"], models["plate-ocr"]
-    detector = Detector(folder / found["file"], found["input"]["width"], found["input"]["pad"], found["thresholds"]["score"], found["thresholds"]["nms_iou"])
+    limits, given = found["thresholds"], found["input"]
+    detector = Detector(folder / found["file"], given["width"], given["pad"], limits["score"], limits["nms_iou"], given["resize"])
     return detector, OurReader(folder / read["file"], read)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import detector_net
+import schedule
 from detector_net import STRIDE, decode
 
 SIDE = 384
@@ -49,7 +50,8 @@ class Bank:
         spin[:, 0] *= flip
         move = side / 2 + shift - spin @ middle
         matrix = np.hstack([spin, move[:, None]])
-        image = cv2.warpAffine(images[i], matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
+        how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[self.rng.choice(3, p=[0.75, 0.15, 0.10])]
+        image = cv2.warpAffine(images[i], matrix, (side, side), flags=how, borderValue=(114, 114, 114))
         kept = rows[i] > 0
         moved = quads[i][kept] @ spin.T.astype(np.float32) + move.astype(np.float32)
         if flip < 0:
@@ -124,7 +126,8 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="state to fine-tune on whole scenes, with a schedule of its own")
+    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
+    parser.add_argument("--start", type=Path, help="state whose averaged weights go on with whole scenes, on a schedule of its own")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -135,9 +138,7 @@ def main():
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
     state, step = args.run / "detector.pt", 0
     if args.start and not state.exists():
-        saved = torch.load(args.start, weights_only=False)
-        net.load_state_dict({k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")})
-        mean.module.load_state_dict(net.state_dict())
+        schedule.begin_with(net, mean, args.start)
     if state.exists():
         saved = torch.load(state, weights_only=False)
         net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
@@ -146,11 +147,10 @@ def main():
     bank = Bank(args.bank, np.random.default_rng(args.seed + step))
     began, sums = time.time(), []
     while step < args.steps:
-        progress = step / args.steps
-        rate = args.rate * min(1.0, (step + 1) / 200) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
+        rate = schedule.rate(args, step)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        side = SIDE if args.start or progress > WHOLE_FROM else PART
+        side = SIDE if args.start or step / args.steps > WHOLE_FROM else PART
         net.train()
         loss, parts = loss_of(net, bank.batch(args.batch if side == SIDE else 2 * args.batch, side), side)
         optimiser.zero_grad(set_to_none=True)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import reader_net
+import schedule
 from plates.kinds import BLANK
 
 MIX = {"generated": 0.60, "real": 0.34, "nothing": 0.06}
@@ -104,6 +105,8 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
+    parser.add_argument("--start", type=Path, help="state whose averaged weights a new schedule begins with")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -112,6 +115,8 @@ def main():
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
     state, step = args.run / "reader.pt", 0
+    if args.start and not state.exists():
+        schedule.begin_with(net, mean, args.start)
     if state.exists():
         saved = torch.load(state, weights_only=False)
         net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
@@ -120,8 +125,7 @@ def main():
     bank = Bank(args.bank, np.random.default_rng(args.seed + step))
     began, sums = time.time(), []
     while step < args.steps:
-        progress = step / args.steps
-        rate = args.rate * min(1.0, (step + 1) / 200) * max(0.005, 0.5 * (1 + np.cos(np.pi * progress)))
+        rate = schedule.rate(args, step)
         for group in optimiser.param_groups:
             group["lr"] = rate
         net.train()

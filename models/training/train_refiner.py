@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import refiner_net
+import schedule
 from plates import crops, pose
 
 
@@ -73,6 +74,8 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
+    parser.add_argument("--start", type=Path, help="state whose averaged weights a new schedule begins with")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -82,6 +85,8 @@ def main():
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02)
     state, step = args.run / "refiner.pt", 0
+    if args.start and not state.exists():
+        schedule.begin_with(net, mean, args.start)
     if state.exists():
         saved = torch.load(state, weights_only=False)
         net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
@@ -91,7 +96,7 @@ def main():
     print(f"{len(bank.items)} plates", flush=True)
     began, sums = time.time(), []
     while step < args.steps:
-        rate = args.rate * min(1.0, (step + 1) / 100) * max(0.005, 0.5 * (1 + np.cos(np.pi * step / args.steps)))
+        rate = schedule.rate(args, step)
         for group in optimiser.param_groups:
             group["lr"] = rate
         net.train()

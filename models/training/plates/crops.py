@@ -172,6 +172,12 @@ def _augment(crop, rng):
     return degrade.coder(np.clip(image, 0, 255).astype(np.uint8), rng)
 
 
+def slanted(quad):
+    """Whether the upright box of the corners holds much that is not the plate."""
+    (x0, y0), (x1, y1) = quad.min(0), quad.max(0)
+    return (x1 - x0) * (y1 - y0) > 1.5 * cv2.contourArea(quad.astype(np.float32))
+
+
 class Real:
     """Draws augmented crops of the training part of the real pictures; scarce provinces more often."""
 
@@ -197,7 +203,7 @@ class Real:
         image, quad, row = self.items[rng.choice(len(self.items), p=self.weight)]
         if quad is None:
             crop = image
-        elif rng.random() < 0.75:
+        elif rng.random() < 0.75 or slanted(quad):
             crop = line(image, jitter(quad, rng, 0.7), 1, (188, 40))
         else:
             crop = pose.rectify(image, upright(quad, rng), (94, 24))

@@ -1,7 +1,8 @@
 """Glyphs from the free fonts of Debian, stretched to the plate's cell, with jitter of stroke and shape.
 
 The official face is not free; it is a narrow grotesque with even strokes. Several fonts of that family, stretched to
-the cell and made bolder or lighter, surround it. Packages: see README.md.
+the cell and made bolder or lighter, surround it; half of the plates take the characters that `hand` cut from real pictures,
+where there are some. Packages: see README.md.
 """
 import functools
 import os
@@ -9,6 +10,8 @@ import os
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from . import hand
 
 ROOT = os.environ.get("FONT_ROOT", "/usr/share/fonts")
 HAN = [
@@ -90,15 +93,19 @@ class Face:
         self.han_stroke = int(rng.integers(-1, 3))
         self.bar = rng.random() < 0.6
         self.flag = bool(rng.random() < 0.6)
+        self.real = hand.characters() if rng.random() < 0.5 else {}
 
     def mask(self, symbol, size, rng):
         """The symbol at `size` (width, height in px) with a small shape of its own."""
         han = ord(symbol) > 127
-        if symbol == "1" and self.bar:
+        cut = self.real.get(symbol)
+        if cut:
+            image = cut[rng.integers(len(cut))]
+        elif symbol == "1" and self.bar:
             image = bar(self.flag)
         else:
             image = glyph(symbol, self.han if han else self.latin)
-        stroke = self.han_stroke if han else self.stroke
+        stroke = 0 if cut else self.han_stroke if han else self.stroke
         if stroke:
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(stroke) + 1,) * 2)
             image = (cv2.dilate if stroke > 0 else cv2.erode)(image, kernel)

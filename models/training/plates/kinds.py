@@ -235,9 +235,11 @@ KINDS = {
 
 
 def sample(rng, kind=None):
-    """A random plate; `kind` from `KINDS` or drawn by its share."""
+    """A random plate; `kind` from `KINDS` or, three times in four, drawn by its share, else any kind alike."""
+    names = list(KINDS)
+    if kind is None and rng.random() < 0.25:
+        kind = names[rng.integers(len(names))]
     if kind is None:
-        names = list(KINDS)
         shares = np.array([KINDS[n][1] for n in names])
         kind = names[rng.choice(len(names), p=shares / shares.sum())]
     return KINDS[kind][0](rng)

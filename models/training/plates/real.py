@@ -54,3 +54,11 @@ def scenes(part):
         for row in rows(dataset, part):
             grouped.setdefault(row["file"], []).append(row)
     return sorted(grouped.items())
+
+
+def unmarked(name):
+    """Boxes (x0, y0, x1, y1) of plates that the labels of this picture do not name (`unmarked.csv`, made by looking at them)."""
+    table = Path(__file__).with_name("unmarked.csv")
+    digest = hashlib.sha256(Path(name).name.encode()).hexdigest()
+    boxes = [[float(row[k]) for k in ("x0", "y0", "x1", "y1")] for row in csv.DictReader(table.open()) if digest.startswith(row["file_sha256"])]
+    return [np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32) for x0, y0, x1, y1 in boxes]
