@@ -69,6 +69,7 @@ def real_scenes(detectors, readers):
         image = real.read(path)
         for name, detector in detectors.items():
             hits = detector(image)
+            found_tally.add("pictures with something else found", name, any(not known(h[0], path, rows) for h in hits))
             for row in rows:
                 box = np.concatenate([row["quad"].min(0), row["quad"].max(0)])
                 best = max(hits, key=lambda h: runtime.iou(h[0], box), default=None)
@@ -86,6 +87,12 @@ def real_scenes(detectors, readers):
                     for reader_name, reader in readers.items():
                         corner_tally.add("all", reader_name, reader.of_picture(image, row["quad"], 1)["text"] == row["plate"])
     return found_tally, read_tally, corner_tally, misses
+
+
+def known(box, path, rows):
+    """Whether a find touches a labelled plate, or one that the labels forgot."""
+    quads = [r["quad"] for r in rows] + real.unmarked(path)
+    return any(runtime.iou(box, np.concatenate([q.min(0), q.max(0)])) > 0.1 for q in quads)
 
 
 def failure(row, text, found, image):

@@ -71,18 +71,18 @@ def upright(quad, rng):
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
 
 
-def plate_in_view(rng, kind=None, width=None, ordinary=False):
+def plate_in_view(rng, kind=None, width=None, ordinary=False, margin=0.15):
     """A generated plate on a bit of bodywork: picture, where a detector or a crop set would cut it, the plate, facts.
 
     `width`: plate width in px (default 46 to 250, small ones more often). `ordinary`: light, blur and noise of a well-sited
-    camera; otherwise up to what nobody can read. The cut is four corners, or, where `facts["box"]`, an upright box.
+    camera; otherwise up to what nobody can read. `margin`: bodywork around it, as a share of the width. The cut is four corners, or, where `facts["box"]`, an upright box.
     """
     plate = kinds.sample(rng, kind)
     width = width or float(np.exp(rng.uniform(np.log(46), np.log(250))))
     image = template.draw(plate, rng, width=width)
     quad, tilt = pose.corners(plate.size, width, rng)
     box_crop = bool(plate.rows == 1 and rng.random() < 0.42 and tilt < 32)
-    pad = 8 + 0.15 * width
+    pad = 8 + margin * width
     low, high = quad.min(0) - pad, quad.max(0) + pad
     w, h = np.ceil(high - low).astype(int)
     quad = quad - low
@@ -99,7 +99,7 @@ def plate_in_view(rng, kind=None, width=None, ordinary=False):
         canvas = degrade.coder(degrade.sensor(canvas, rng), rng)
         canvas = degrade.resample(canvas, rng)
     cut = upright(quad, rng) if box_crop else jitter(quad, rng)
-    facts = {"kind": plate.kind, "width": width, "tilt": tilt, "light": lamp, "rows": plate.rows, "box": box_crop}
+    facts = {"kind": plate.kind, "width": width, "tilt": tilt, "light": lamp, "rows": plate.rows, "box": box_crop, "quad": quad}
     return canvas, cut, plate, facts
 
 
