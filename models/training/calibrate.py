@@ -1,10 +1,10 @@
-"""Fits what `pack.toml` says beside the weights, never on held-out pictures: `calibrate.py [PACK]`.
+"""Fits what `pack.toml` says beside the weights, never on held-out pictures: `calibrate.py [PACK] [--score SCENES]`.
 
-The detector's score: the highest that costs at most `LOSS` of the plates of scenes made from the training photographs, with a
+With `--score` the detector's score: the highest that costs at most `LOSS` of the plates of scenes made from the training photographs, with a
 seed of their own. The reader's temperature: the one that makes the true strings of generated crops likeliest (CTC).
 """
+import argparse
 import re
-import sys
 from pathlib import Path
 
 import cv2
@@ -66,18 +66,25 @@ def put(path, key, value):
     path.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def main(folder, count=1500, pictures=400):
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pack", type=Path, nargs="?", default=runtime.PACKS / "plate-cn")
+    parser.add_argument("--crops", type=int, default=1500, help="crops for the temperature")
+    parser.add_argument("--score", type=int, metavar="SCENES", help="also choose the detector's score, on so many scenes")
+    args = parser.parse_args()
+    folder = args.pack
     cv2.setNumThreads(1)
     detector, reader = runtime.ours(folder)
-    texts, logits = samples(reader, count)
+    texts, logits = samples(reader, args.crops)
     tried = {round(float(t), 2): loss(logits, texts, t) for t in np.arange(0.6, 3.01, 0.05)}
     best = min(tried, key=tried.get)
     put(folder / "pack.toml", "temperature", best)
     print(f"temperature {best}: mean -log p of the truth {tried[best]:.3f}, at 1.0 {tried[1.0]:.3f}, {len(texts)} crops")
-    score = threshold(detector, pictures)
-    put(folder / "pack.toml", "score", score)
-    print(f"score {score}")
+    if args.score:
+        score = threshold(detector, args.score)
+        put(folder / "pack.toml", "score", score)
+        print(f"score {score}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else runtime.PACKS / "plate-cn")
+    main()

@@ -1,8 +1,7 @@
 """The detector: a picture 3xSxS (letterboxed, 0..1) to plates with four corners and one or two rows, in one pass.
 
 One output cell for every 8x8 px says how plate-like it is, where the plate's centre is, how wide and high it is, and how
-the four corners differ from an upright box; coarser levels see the vehicle around it. About 205 million multiply-adds at 384. Widths are multiples of 16
-where they cost nothing: the processor works on blocks of 16 channels.
+the four corners differ from an upright box; coarser levels see the vehicle around it. About 176 million multiply-adds at 384.
 """
 import torch
 from torch import nn
@@ -16,13 +15,13 @@ OUTPUTS = 1 + 4 + 8 + 1
 class Detector(nn.Module):
     def __init__(self):
         super().__init__()
-        self.quarter = nn.Sequential(block(3, 16, 3, 2), block(16, 32, 3, 2))
-        self.eighth = nn.Sequential(block(32, 48, 3, 2), Residual(48, 3), Residual(48, 3))
+        self.quarter = nn.Sequential(block(3, 12, 3, 2), block(12, 24, 3, 2))
+        self.eighth = nn.Sequential(block(24, 48, 3, 2), Residual(48, 3), Residual(48, 3))
         self.sixteenth = nn.Sequential(block(48, 96, 3, 2), Residual(96, 3), Residual(96, 3), Residual(96, 3))
         self.thirtysecond = nn.Sequential(block(96, 128, 3, 2), Residual(128, 5), Residual(128, 5), Residual(128, 5))
         self.from32, self.from16, self.from8 = nn.Conv2d(128, 64, 1), nn.Conv2d(96, 64, 1), nn.Conv2d(48, 64, 1)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
-        self.mix16, self.mix8 = Residual(64, 3), nn.Sequential(Residual(64, 3), Residual(64, 3), Residual(64, 5))
+        self.mix16, self.mix8 = Residual(64, 3), nn.Sequential(Residual(64, 3), Residual(64, 3))
         self.head = nn.Conv2d(64, OUTPUTS, 1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
@@ -60,8 +59,7 @@ def decode(raw):
 class Exported(nn.Module):
     """The detector with decoding and the best `keep` cells inside the graph: N x keep x 15.
 
-    cx, cy, w, h, objectness, corners x, y (TL, TR, BR, BL), single, double; lengths in input pixels. The likelier of single
-    and double is 1, so that the score (objectness times the best class) is the objectness: doubt about rows is no doubt about the plate.
+    cx, cy, w, h, objectness, corners x, y (TL, TR, BR, BL), single, double; lengths in input pixels.
     """
 
     def __init__(self, net, keep=100):
@@ -82,6 +80,4 @@ class Exported(nn.Module):
         x, y = corners[..., 0::2], corners[..., 1::2]
         x0, x1 = x.amin(2, keepdim=True), x.amax(2, keepdim=True)
         y0, y1 = y.amin(2, keepdim=True), y.amax(2, keepdim=True)
-        rows = torch.cat([1 - double, double], 2)
-        rows = rows / rows.amax(2, keepdim=True)
-        return torch.cat([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, objectness, corners, rows], 2)
+        return torch.cat([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, objectness, corners, 1 - double, double], 2)

@@ -1,4 +1,4 @@
-"""From trained states to a pack: `export.py RUN_DETECTOR RUN_READER RUN_REFINER [--pack DIR] [--int8 SCENES VIEWS]`.
+"""From trained states to a pack: `export.py RUN_DETECTOR RUN_READER RUN_REFINER [--pack DIR] [--int8 SCENES]`.
 
 Writes ONNX files (opset 17, averaged weights, one picture at a time) as float and, with `--int8`, as calibrated 8-bit
 versions (per channel, weights and activations), temperature, thresholds and `pack.toml` with the hashes.
@@ -69,9 +69,9 @@ def to_int8(source, target, pictures, keep_float):
     excluded = [n.name for n in nodes if keep_float(n)]
     quantize_static(
         str(prepared), str(target), Pictures(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile, nodes_to_exclude=excluded,
+        weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax, nodes_to_exclude=excluded,
         op_types_to_quantize=["Conv", "Add", "Relu", "Resize", "MaxPool"],
-        extra_options={"CalibPercentile": 99.995, "CalibTensorRangeSymmetric": False})
+        extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.05})
     prepared.unlink()
 
 
@@ -89,11 +89,11 @@ def sha256(path):
 
 
 def reader_only_scope(node):
-    return not any(part in node.name for part in ("/net/body/", "/net/fold/", "/net/sequence/")) or "/net/body/body.0/" in node.name
+    return not any(part in node.name for part in ("/net/body/", "/net/fold/", "/net/sequence/", "/refiner/body/"))
 
 
 def detector_only_scope(node):
-    return "/net/" not in node.name or "/head/" in node.name or "/quarter.0/" in node.name
+    return "/net/" not in node.name or "/head/" in node.name
 
 
 def main():
@@ -106,8 +106,8 @@ def main():
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--doubt", type=float, default=1.0, help="log-odds by which 'unreadable' must win")
     parser.add_argument("--score", type=float, default=0.3)
-    parser.add_argument("--resize", choices=["area", "bilinear"], default="bilinear", help="how the firmware shrinks a picture for the detector")
-    parser.add_argument("--int8", type=Path, nargs=2, metavar=("SCENES", "VIEWS"), help="banks to calibrate on")
+    parser.add_argument("--resize", choices=["area", "bilinear"], default="area", help="how the firmware shrinks a picture for the detector")
+    parser.add_argument("--int8", type=Path, metavar="SCENES", help="bank to calibrate on")
     parser.add_argument("--choose", choices=["float", "int8"], default="float")
     parser.add_argument("--version", default="0.3.0")
     args = parser.parse_args()
@@ -122,8 +122,8 @@ def main():
 
         import train_refiner
 
-        scenes = [cv2.resize(i, (args.side, args.side), interpolation=cv2.INTER_AREA) for i in calibration(args.int8[0], "scenes-???.npz", 160)]
-        plates = train_refiner.Bank(args.int8[1], np.random.default_rng(3))
+        scenes = [cv2.resize(i, (args.side, args.side), interpolation=cv2.INTER_AREA) for i in calibration(args.int8, "scenes-???.npz", 120)]
+        plates = train_refiner.Bank(args.int8, np.random.default_rng(3))
         lines = [cv2.resize(plates.one()[0], refiner_net.SIZE) for _ in range(400)]
         to_int8(args.pack / "detector.onnx", args.pack / "detector-int8.onnx", scenes, detector_only_scope)
         to_int8(args.pack / "reader.onnx", args.pack / "reader-int8.onnx", lines, reader_only_scope)

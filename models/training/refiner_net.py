@@ -2,13 +2,13 @@
 
 A small detector's corners are a few per cent off, which costs characters at the ends. The refiner looks at the coarse crop
 (plate with a generous margin, 3x72x224), gives four corners and one or two rows, and samples the line of 3x32x160 that the
-reader was trained on; two rows come side by side. About 9 million multiply-adds, twice.
+reader was trained on; two rows come side by side. About 4 million multiply-adds.
 """
 import torch
 from torch import nn
 
 from plates import crops
-from reader_net import Normalise, Residual, block
+from reader_net import Normalise, block
 
 SIZE = (224, 72)
 #: Added around the detector's corners, as shares of the plate's width and height; repeated in `pack.toml`.
@@ -20,9 +20,8 @@ class Refiner(nn.Module):
         super().__init__()
         self.shrink = nn.AvgPool2d(2)
         self.normalise = Normalise()
-        self.body = nn.Sequential(
-            block(3, 32, 3, 2), block(32, 48, 3, 2), Residual(48, 3), block(48, 96, 3, 2), Residual(96, 3), Residual(96, 3), block(96, 24, 1))
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(24 * 14 * 5, 128), nn.ReLU(inplace=True), nn.Linear(128, 9))
+        self.body = nn.Sequential(block(3, 16, 3, 2), block(16, 32, 3, 2), block(32, 48, 3, 2), block(48, 64, 3), block(64, 24, 1))
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(24 * 14 * 5, 96), nn.ReLU(inplace=True), nn.Linear(96, 9))
         x, y = MARGIN[0] / (1 + 2 * MARGIN[0]), MARGIN[1] / (1 + 2 * MARGIN[1])
         self.register_buffer("expected", torch.tensor([x, y, 1 - x, y, 1 - x, 1 - y, x, 1 - y]))
 
@@ -38,7 +37,8 @@ class Refiner(nn.Module):
 
 def places(rows):
     """Where each pixel of the line lies in the plate (u, v; the plate is 0..1): 32 x 160 x 2."""
-    u, v = grid(crops.SIZE)
+    w, h = crops.SIZE
+    v, u = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
     if rows == 2:
         lower = u >= 0.5
         u = torch.where(lower, 2 * u - 1, 2 * u)
@@ -48,48 +48,25 @@ def places(rows):
     return torch.stack([u * (1 + 2 * mx) - mx, v * (1 + 2 * my) - my], -1)
 
 
-def grid(size):
-    """Pixel centres of a picture of `size` (width, height) as shares: u and v, each height x width."""
-    w, h = size
-    v, u = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
-    return u, v
-
-
-def weights(place):
-    """For each place (u, v) the weights of 1, u, v and uv: with them its point is one product with the corners' differences."""
-    u, v = place.flatten(0, 1).unbind(1)
-    return torch.stack([torch.ones_like(u), u, v, u * v], 1)[None]
-
-
-def between(corners):
-    """What `weights` are multiplied by: N x 4 x 2."""
-    tl, tr, br, bl = corners.unbind(1)
-    return torch.stack([tl, tr - tl, bl - tl, tl - tr + br - bl], 1)
-
-
-def sample(image, corners, weight, size):
-    """The picture at the places that `weight` stands for, between `corners` (shares of the picture); bilinear."""
-    point = torch.matmul(weight, between(2 * corners - 1)).view(-1, size[1], size[0], 2)
-    return nn.functional.grid_sample(image, point, padding_mode="border", align_corners=False)
+def spread(rows):
+    """For each pixel of the line the weights of 1, u, v and uv: with them its place is one product with the corners' differences."""
+    u, v = places(rows).flatten(0, 1).unbind(1)
+    return torch.stack([torch.ones_like(u), u, v, u * v], 1)
 
 
 class Cutter(nn.Module):
-    """Coarse crop → the reader's line. The refiner looks twice: at the coarse crop, and at the crop that its first answer gives."""
+    """Coarse crop → the reader's line; a place on the plate is bilinear between its four corners."""
 
     def __init__(self, refiner):
         super().__init__()
         self.refiner = refiner
-        self.register_buffer("one", weights(places(1)))
-        self.register_buffer("two", weights(places(2)))
-        self.small = SIZE[0] // 2, SIZE[1] // 2
-        self.grown = torch.tensor([[1 + 2 * m] for m in MARGIN]).T, torch.tensor([[m] for m in MARGIN]).T
-        u, v = grid(self.small)
-        self.register_buffer("again", weights(torch.stack([u, v], -1) * self.grown[0] - self.grown[1]))
+        self.register_buffer("one", spread(1)[None])
+        self.register_buffer("two", spread(2)[None])
 
     def forward(self, image):
         corners, double = self.refiner(image)
-        found, doubt = self.refiner.find(sample(image, corners, self.again, self.small))
-        u, v = (found * self.grown[0] - self.grown[1]).unbind(2)
-        corners = torch.matmul(torch.stack([torch.ones_like(u), u, v, u * v], 2), between(corners))
-        weight = torch.where((double + doubt > 0).view(-1, 1, 1), self.two, self.one)
-        return sample(image, corners, weight, crops.SIZE)
+        tl, tr, br, bl = (2 * corners - 1).unbind(1)
+        base = torch.stack([tl, tr - tl, bl - tl, tl - tr + br - bl], 1)
+        weights = torch.where((double > 0).view(-1, 1, 1), self.two, self.one)
+        point = torch.matmul(weights, base).view(-1, crops.SIZE[1], crops.SIZE[0], 2)
+        return nn.functional.grid_sample(image, point, padding_mode="border", align_corners=False)

@@ -1,4 +1,4 @@
-"""Trains the refiner on coarse crops of the views of `make_views.py`: `train_refiner.py BANK RUN --steps 4000`. Resumable."""
+"""Trains the refiner on coarse crops of the scenes of `make_scenes.py`: `train_refiner.py BANK RUN --steps 2100`. Resumable."""
 import argparse
 import time
 from pathlib import Path
@@ -14,27 +14,31 @@ from plates import crops, pose
 
 
 class Bank:
-    """Plates with their surroundings, their corners and rows."""
+    """Plates of the scenes with their corners; two-row ones are drawn three times as often."""
 
     def __init__(self, folder, rng):
-        self.rng, self.shards = rng, []
-        for path in sorted(folder.glob("views-???.npz")):
+        self.rng, self.images, self.items = rng, [], []
+        for path in sorted(folder.glob("scenes-???.npz")):
             loaded = np.load(path)
-            self.shards.append(tuple(loaded[k] for k in ("images", "quads", "rows")))
-        if not self.shards:
-            raise SystemExit(f"no views in {folder}; run make_views.py first")
-        self.count = sum(len(s[0]) for s in self.shards)
+            images, quads, rows = (loaded[k] for k in ("images", "quads", "rows"))
+            for i in range(len(images)):
+                for quad, n in zip(quads[i][rows[i] > 0], rows[i][rows[i] > 0]):
+                    if np.linalg.norm(quad[1] - quad[0]) >= 26:
+                        low = np.maximum(quad.min(0) - 0.5 * np.ptp(quad, 0) - 8, 0).astype(int)
+                        high = (quad.max(0) + 0.5 * np.ptp(quad, 0) + 8).astype(int)
+                        part = images[i][low[1]:high[1], low[0]:high[0]].copy()
+                        self.items += [(part, (quad - low).astype(np.float32), int(n))] * (3 if n == 2 else 1)
+        if not self.items:
+            raise SystemExit(f"no scenes in {folder}; run make_scenes.py first")
 
     def one(self):
+        image, quad, rows = self.items[self.rng.integers(len(self.items))]
         rng = self.rng
-        images, quads, counts = self.shards[rng.integers(len(self.shards))]
-        i = rng.integers(len(images))
-        image, quad, rows = images[i], quads[i], int(counts[i])
-        if rng.random() < 0.3:
+        if rng.random() < 0.33:
             coarse = crops.upright(quad, rng)
         else:
             size = np.array([np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[3] - quad[0])])
-            strength = rng.uniform(0.0, 1.3)
+            strength = rng.uniform(0.2, 1.3)
             moved = quad + strength * (rng.normal(0, [0.035, 0.07]) + rng.normal(0, 1, (4, 2)) * [0.02, 0.04]) * size
             grow = strength * rng.normal(0, [0.045, 0.08])
             coarse = pose.grow(moved.astype(np.float32), refiner_net.MARGIN[0] + grow[0], refiner_net.MARGIN[1] + grow[1])
@@ -65,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
@@ -89,7 +93,7 @@ def main():
         step = saved["step"]
         print(f"goes on from step {step}", flush=True)
     bank = Bank(args.bank, np.random.default_rng(args.seed + step))
-    print(f"{bank.count} plates", flush=True)
+    print(f"{len(bank.items)} plates", flush=True)
     began, sums = time.time(), []
     while step < args.steps:
         rate = schedule.rate(args, step)

@@ -82,9 +82,9 @@ def bar(flag):
 
 
 class Face:
-    """The hand of one plate: one Latin and one Han font, one stroke change, shared by all its characters."""
+    """The hand of one plate: one Latin and one Han font, one stroke change, shared by all its characters; `free`: fonts alone."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, free=False):
         latin, han = fonts(False), fonts(True)
         near = rng.random() < 0.65
         self.latin = latin[rng.integers(6 if near else len(latin))]
@@ -93,7 +93,7 @@ class Face:
         self.han_stroke = int(rng.integers(-1, 3))
         self.bar = rng.random() < 0.6
         self.flag = bool(rng.random() < 0.6)
-        self.real = hand.characters() if rng.random() < 0.5 else {}
+        self.real = hand.characters() if not free and rng.random() < 0.5 else {}
 
     def mask(self, symbol, size, rng):
         """The symbol at `size` (width, height in px) with a small shape of its own."""

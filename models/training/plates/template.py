@@ -95,13 +95,13 @@ def _wear(plate, image, rng):
 def draw(plate, rng, clean=False, width=None):
     """The plate as float32 RGB, height x width x 3, 0..255, fine enough to be shown `width` px wide.
 
-    `clean` leaves dirt and wear out; without `width` it is one pixel per millimetre.
+    `clean` leaves dirt and wear out, and takes free fonts alone; without `width` it is one pixel per millimetre.
     """
     if width:
         plate = plate.scaled(float(np.clip(1.5 * width / plate.size[0], 0.35, 1.0)))
     w, h = plate.size
     image = ground(plate, rng)
-    face = Face(rng)
+    face = Face(rng, free=clean)
     relief = np.zeros((h, w), np.uint8)
     _marks(plate, relief, rng)
     main = ink(plate, plate.cells[0].__class__("0", (0, 0, 1, 1)), rng)
