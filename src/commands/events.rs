@@ -130,7 +130,7 @@ pub fn line(payload: &[u8]) -> String {
     let time = event["time"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     let time = time.map_or_else(|| "-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
     let late = if event["late"] == Value::Bool(true) { " (late)" } else { "" };
-    format!("{time}  {kind:<12} {}{late}", about(&kind, data))
+    format!("{time}  {kind:<15} {}{late}", about(&kind, data))
 }
 
 fn about(kind: &str, data: &Value) -> String {
@@ -153,6 +153,14 @@ fn about(kind: &str, data: &Value) -> String {
         "departure" => {
             let seconds = data["seconds"].as_f64().map_or_else(|| "-".to_owned(), length);
             format!("{who} after {seconds}, {}", word("closed_by"))
+        }
+        "exit-expression" => {
+            format!("{who} left at {}: {}, {} frames", word("camera"), word("expression"), data["frames"])
+        }
+        "stranger-count" => {
+            let told =
+                |key: &str| data[key].as_u64().map_or_else(|| "fewer than 5".to_owned(), |count| count.to_string());
+            format!("{}: {} vehicles, {} people", word("camera"), told("vehicles"), told("people"))
         }
         "outbox-dropped" => format!(
             "{} events of class {} from {} to {}, {}",

@@ -3,7 +3,7 @@
 //! These commands show plates, because the list is what they are about; nothing here is logged.
 
 mod calibrate;
-mod enroll;
+pub(super) mod enroll;
 mod explain;
 mod import;
 mod keygen;

@@ -92,6 +92,17 @@ pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit
     Ok(if outcome.good() { Exit::Ok } else { Exit::Refused })
 }
 
+/// One template of photos that are all good enough; for the demo, whose photos are.
+pub(in crate::commands) fn template(files: &[PathBuf], reader: &mut FaceReader) -> anyhow::Result<NewTemplate> {
+    let space = reader.space().context("no pack has a model for `face-embed`")?.name.clone();
+    let photos: Vec<Photo> = files.iter().map(|file| look(file, reader)).collect();
+    if let Some(photo) = photos.iter().find(|photo| !photo.used) {
+        anyhow::bail!("`{}`: {}", photo.file.display(), photo.words);
+    }
+    let pooled = pool(&photos).context("there is no photo")?;
+    Ok(NewTemplate { space, vector: pooled.embedding.clone(), quality: Some(pooled.quality.clamp(0.0, 1.0)) })
+}
+
 /// What a photo shows, in words.
 fn look(file: &Path, reader: &mut FaceReader) -> Photo {
     let portrait = still::picture(file).and_then(|picture| {
