@@ -26,7 +26,7 @@ LIGHTS = {"showroom": view.Light((-0.35, 0.75, 0.7), (0.62, 0.61, 0.58), (0.60, 
 #: Display zones of the showroom's camera as shares of width and height: a tall rectangle each, head and feet inside.
 ZONES = {"display-1": (0.04, 0.40), "display-2": (0.60, 0.96)}
 #: Seeds of the persons.
-PEOPLE = {"M-1001": 517, "M-1004": 510, "stranger-1": 502, "stranger-2": 521, "stranger-3": 511, "stranger-4": 503, "stranger-5": 520, "stranger-6": 504}
+PEOPLE = {"M-1001": 517, "M-1004": 510, "stranger-1": 502, "stranger-2": 521, "stranger-3": 511, "stranger-4": 503, "stranger-5": 520, "stranger-6": 501}
 CLOTHS = {"M-1001": (44, 62, 96), "stranger-1": (120, 44, 40), "stranger-2": (70, 74, 78), "stranger-3": (200, 190, 168), "stranger-4": (48, 84, 62), "stranger-5": (30, 30, 34), "stranger-6": (150, 120, 70)}
 
 #: Who walks in which clip: way points (time s, x of the head, y of the head, px to half a head, yaw), and moods (time s, class, strength).
