@@ -35,11 +35,21 @@ class Crops:
         """A crop before a random ground, as camera and detector deliver it; 112 x 112 RGB."""
         return draw.finished(self.images[index], rng, self.grounds[rng.integers(len(self.grounds))], hard)
 
-    def batch(self, indices, rng, side=None):
-        """N x 3 x side x side in 0..1."""
-        images = [self.picture(i, rng) for i in indices]
+    def batch(self, indices, rng, side=None, loose=0.0):
+        """N x 3 x side x side in 0..1; `loose`: as badly aligned as a coarse detector's points leave a face, as a share of its size."""
+        images = [displaced(self.picture(i, rng), rng, loose) for i in indices]
         images = [image[:, ::-1] if rng.random() < 0.5 and side else image for image in images]
         return tensor([shrink(image, side) for image in images])
+
+
+def displaced(image, rng, loose):
+    """The crop turned, scaled and shifted a little at random."""
+    if not loose:
+        return image
+    h, w = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((w / 2, h / 2), rng.normal(0, 60 * loose), np.exp(rng.normal(0, loose)))
+    matrix[:, 2] += rng.normal(0, loose * w / 2, 2)
+    return cv2.warpAffine(image, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def shrink(image, side=EXPRESSION_SIDE):

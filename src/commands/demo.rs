@@ -246,7 +246,9 @@ impl Shown {
         let people = status["recognition"]["people"].as_object();
         let people: u64 = people.map_or(0, |all| all.values().filter_map(|each| each["people"].as_u64()).sum());
         println!();
-        println!("{vehicles} vehicles and {people} people were followed through the pictures. Members among them:");
+        println!(
+            "{vehicles} vehicles were followed through the pictures, and faces on {people} tracks. Members among them:"
+        );
         for (member, tier) in &self.members {
             println!("  {member} ({tier})");
         }
