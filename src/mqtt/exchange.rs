@@ -17,6 +17,9 @@ use super::link::{Incoming, Message, Reply};
 /// letter is not taken and not acknowledged: the connection begins anew and the broker sends it again.
 const WAITING: usize = 64;
 
+/// Answers that may wait.
+const MOST_ANSWERS: usize = 1_000;
+
 /// A message that came in, below the topics of this box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
@@ -77,9 +80,13 @@ impl Board {
         self.wake.notify_one();
     }
 
-    /// An answer, sent until the broker has it.
+    /// An answer, sent until the broker has it. Beyond a thousand that nobody takes, the oldest are forgotten here; those
+    /// that were written down are posted again after a start.
     pub fn answer(&self, message: Message) -> AnswerId {
         let mut inner = self.lock();
+        while inner.answers.len() >= MOST_ANSWERS {
+            inner.answers.pop_first();
+        }
         inner.last += 1;
         let id = inner.last;
         inner.answers.insert(id, message);

@@ -50,6 +50,11 @@ impl Rate {
         Self { per_second, saved: f64::from(per_second), at: now }
     }
 
+    /// Is there a limit at all?
+    pub(super) fn is_limited(&self) -> bool {
+        self.per_second > 0
+    }
+
     /// How many may go out now.
     pub(super) fn allowed(&mut self, now: Instant) -> usize {
         if self.per_second == 0 {

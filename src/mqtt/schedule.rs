@@ -35,6 +35,7 @@ pub(super) struct Schedule {
     lanes: [Lane; 4],
     rate: Rate,
     longest_rest: Duration,
+    turn: u32,
     /// Refused events by the time at which they are tried again.
     resting: BTreeMap<(Instant, u64), EventClass>,
     refusals: HashMap<u64, u32>,
@@ -52,6 +53,7 @@ impl Schedule {
             lanes: [Lane::default(); 4],
             rate: Rate::new(drain_per_second, now),
             longest_rest,
+            turn: 0,
             resting: BTreeMap::new(),
             refusals: HashMap::new(),
         };
@@ -94,7 +96,16 @@ impl Schedule {
         items: &mut Vec<Item>,
     ) -> Result<(), String> {
         let lane = self.lanes[index];
-        if lane.backlog < lane.backlog_end {
+        let waits = lane.backlog < lane.backlog_end;
+        if waits && self.rate.is_limited() {
+            // A line slower than the rate must not make live events wait for the backlog, nor they it for ever: of
+            // single places it gets every fourth.
+            self.turn = self.turn.wrapping_add(1);
+            let free = room - items.len();
+            let for_live = if free > 1 { free - 1 } else { free * usize::from(!self.turn.is_multiple_of(4)) };
+            self.take_live(queue, index, class, for_live, items)?;
+        }
+        if waits {
             let free = room - items.len();
             let limit = if class == EventClass::P0 { free } else { free.min(self.rate.allowed(now)) };
             let mut batch = if limit == 0 { Vec::new() } else { queue.next(class, lane.backlog, limit)? };
@@ -108,10 +119,21 @@ impl Schedule {
             }
             items.extend(batch);
         }
-        let free = room - items.len();
-        if free > 0 {
-            let batch = queue.next(class, lane.live, free)?;
-            self.lanes[index].live = batch.last().map_or(lane.live, |item| item.ticket.seq);
+        self.take_live(queue, index, class, room - items.len(), items)
+    }
+
+    fn take_live<Q: Queue>(
+        &mut self,
+        queue: &mut Q,
+        index: usize,
+        class: EventClass,
+        limit: usize,
+        items: &mut Vec<Item>,
+    ) -> Result<(), String> {
+        if limit > 0 {
+            let live = self.lanes[index].live;
+            let batch = queue.next(class, live, limit)?;
+            self.lanes[index].live = batch.last().map_or(live, |item| item.ticket.seq);
             items.extend(batch);
         }
         Ok(())
@@ -232,6 +254,17 @@ mod tests {
         assert_eq!(next(&mut schedule, &mut queue, 16, now), [101]);
         let later = schedule.wake_at(now).unwrap();
         assert_eq!(next(&mut schedule, &mut queue, 16, later), [11]);
+    }
+
+    #[test]
+    fn on_a_line_slower_than_the_rate_live_events_go_first_and_the_backlog_goes_on() {
+        let (mut queue, now) = (backlog(100), Instant::now());
+        let mut schedule = Schedule::begin(&mut queue, 50, Duration::from_secs(60), now).unwrap();
+        assert_eq!(next(&mut schedule, &mut queue, 4, now), [1, 2, 3, 4]);
+        queue.events.extend((101..=110).map(|seq| (EventClass::P1, seq)));
+        assert_eq!(next(&mut schedule, &mut queue, 4, now), [101, 102, 103, 5]);
+        let singles: Vec<u64> = (0..4).flat_map(|_| next(&mut schedule, &mut queue, 1, now)).collect();
+        assert_eq!(singles, [104, 6, 105, 106]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum PlantedBug {
     DropRecordTooNarrow,
     /// Begins with an empty queue after a crash, as a clean session does.
     ForgetAtStart,
+    /// Puts more on the wire than there are packet ids, and does not hear that one came up twice.
+    BlindToCollision,
 }
 
 pub fn limits(max_mib: u32) -> Limits {
@@ -121,6 +123,12 @@ pub fn deliver_with(
     let starts = spool.count_start().expect("the spool can be written");
     let mut settings = Settings::new(&site(), &mqtt, &config::Outbox::default(), spool.epoch(), starts);
     settings.stalled_after = Duration::from_millis(400);
+    if mqtt.client_id == "slow-box" {
+        settings.stalled_after = Duration::from_secs(60);
+    }
+    if bug == PlantedBug::BlindToCollision {
+        (settings.window, settings.stalled_after) = (300, Duration::from_secs(3_600));
+    }
     let link = Buggy { inner: Rumqtt::new(&mqtt, &site()).unwrap(), bug, die_at };
     Delivery::start_with(link, settings, spool, &[]).expect("delivery starts")
 }
@@ -187,6 +195,7 @@ impl<T: Events> Events for BuggyEvents<T> {
         let happened = self.inner.next().await?;
         match (&happened, self.bug) {
             (Happened::Numbered(id), PlantedBug::ForgetOnSend) => self.forgotten = Some(*id),
+            (Happened::Collided, PlantedBug::BlindToCollision) => return Ok(Happened::Nothing),
             (Happened::Answered(id, _), PlantedBug::RefusalIsSuccess) => {
                 return Ok(Happened::Answered(*id, Outcome::Accepted));
             }

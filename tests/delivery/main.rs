@@ -6,6 +6,8 @@
 //! | `kill` (T1, T2, T13) | SIGKILL at random, at every system call, between PUBACK and delete |
 //! | `restart` (T7) | broker killed and started again, with and without its memory |
 //! | `hostile` (T9) | a broker that lies, refuses and garbles |
+//! | `network` (T8, T10, T11) | swallowed, cut, trickling, half-open, silent lines; a packet id that is never free; 64 kbit/s |
+//! | `readers` (T15) | somebody reads the queue all the time while it is written and emptied |
 //! | `disk` (T5) | full disk |
 //! | `offline` (T12) | a long time without a broker, into the cap |
 //! | `corrupt` (T14) | damaged, cut, lost and foreign files |
@@ -35,8 +37,10 @@ mod harness;
 mod hostile;
 mod kill;
 mod model;
+mod network;
 mod offline;
 mod presence;
+mod readers;
 mod restart;
 mod tls;
 mod wire;
