@@ -261,12 +261,19 @@ fn a_change_of_the_key_that_is_killed_anywhere_loses_nobody_and_is_finished_by_t
     let former = fs::read_to_string(&key).unwrap();
     let begun = Instant::now();
     here.told(&["privacy", "rekey"], OK);
-    let whole = begun.elapsed().as_millis() as u64;
+    let mut whole = begun.elapsed().as_millis() as u64;
     let (mut halfway, mut split, mut random) = (0, 0, fastrand::Rng::with_seed(9));
-    for _ in 0..15 {
+    for kills in 0..80 {
+        if kills >= 15 && halfway > 0 {
+            break;
+        }
         let mut child =
             here.command(&["privacy", "rekey"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(random.u64(0..=whole)));
+        if child.try_wait().unwrap().is_some() {
+            // Faster than the first time, which other work on the machine had held up.
+            whole = (whole * 9 / 10).max(1);
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         halfway += u32::from(keys_in(&key) == 2);
@@ -274,7 +281,7 @@ fn a_change_of_the_key_that_is_killed_anywhere_loses_nobody_and_is_finished_by_t
         split += u32::from(here.database().query_row(kinds, [], |row| row.get::<_, i64>(0)).unwrap() == 2);
         assert_eq!(here.in_gallery(), count, "whatever moment it was killed at");
     }
-    eprintln!("killed 15 times in {whole} ms: {halfway} with two keys in the file, {split} with members under both");
+    eprintln!("killed within {whole} ms: {halfway} with two keys in the file, {split} with members under both");
     assert!(halfway > 0, "it was never killed in the middle");
     here.told(&["privacy", "rekey"], OK);
     assert_eq!((keys_in(&key), here.in_gallery()), (1, count));
