@@ -93,6 +93,7 @@ pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit
 }
 
 /// One template of photos that are all good enough; for the demo, whose photos are.
+#[cfg(feature = "broker")]
 pub(in crate::commands) fn template(files: &[PathBuf], reader: &mut FaceReader) -> anyhow::Result<NewTemplate> {
     let space = reader.space().context("no pack has a model for `face-embed`")?.name.clone();
     let photos: Vec<Photo> = files.iter().map(|file| look(file, reader)).collect();
