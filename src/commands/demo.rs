@@ -107,7 +107,7 @@ fn settings(args: &Args, folder: &Path, port: u16) -> anyhow::Result<Config> {
     config.privacy.insecure_key = true;
     pack::prefer(&mut config.plates, &args.packs, folder, &[Task::PlateDetect, Task::PlateOcr])?;
     // Short times, so that a visitor sees the end of a visit.
-    config.visits.absent_after = Duration::from_secs(12);
+    config.visits.absent_after = Duration::from_secs(20);
     config.visits.exit_grace = Duration::from_secs(2);
     config.visits.dwell_gap = Duration::from_secs(6);
     config.visits.dwell_min = Duration::from_secs(1);
