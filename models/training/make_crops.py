@@ -4,14 +4,13 @@ A shard is one .npz of 8192 crops; shard k of a source depends only on the seed 
 is left alone, so the command can be stopped, repeated and asked for more.
 """
 import argparse
-import os
 import zlib
-from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+import shards
 from plates import crops
 
 COUNT = 8192
@@ -42,10 +41,7 @@ def shard(job):
     for i in range(COUNT):
         image, text, colour, _ = draw(rng)
         images[i], texts[i], colours[i] = image, encode(text), colour
-    part = path.with_suffix(".part.npz")
-    np.savez(part, images=images, texts=texts, colours=colours)
-    os.replace(part, path)
-    print(path.name, flush=True)
+    shards.write(path, images=images, texts=texts, colours=colours)
 
 
 def main():
@@ -58,10 +54,8 @@ def main():
     args = parser.parse_args()
     args.bank.mkdir(parents=True, exist_ok=True)
     wanted = {"generated": args.generated, "real": args.real, "nothing": args.nothing}
-    jobs = [(args.bank, source, k) for k in range(max(wanted.values())) for source, n in wanted.items() if k < n]
-    with Pool(args.workers) as workers:
-        for _ in workers.imap(shard, jobs):
-            pass
+    jobs = shards.in_turn(args.bank, wanted)
+    shards.make(shard, jobs, args.workers)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@
 whom training never sees. A shard depends on the seed and its number alone; one that exists is left alone.
 """
 import argparse
-import os
-from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+import shards
 from heads import draw, person, scenes
 
 SEED = 20261122
@@ -66,10 +65,7 @@ def shard(job):
         return
     cv2.setNumThreads(1)
     made = {"people": people, "heads": heads, "test": test}[source](np.random.default_rng([SEED, SOURCES[source], index]))
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **made)
-    os.replace(part, path)
-    print(path.name, flush=True)
+    shards.write(path, **made)
 
 
 def main():
@@ -82,10 +78,8 @@ def main():
     args = parser.parse_args()
     args.bank.mkdir(parents=True, exist_ok=True)
     wanted = {"people": args.people, "heads": args.heads, "test": args.test}
-    jobs = [(args.bank, source, k) for k in range(max(wanted.values())) for source, n in wanted.items() if k < n]
-    with Pool(args.workers) as workers:
-        for _ in workers.imap(shard, jobs):
-            pass
+    jobs = shards.in_turn(args.bank, wanted)
+    shards.make(shard, jobs, args.workers)
 
 
 if __name__ == "__main__":

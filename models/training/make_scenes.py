@@ -3,13 +3,12 @@
 A shard is one .npz of 512 scenes with up to 6 plates each; shard k depends only on the seed and k; a shard that exists is left alone.
 """
 import argparse
-import os
-from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+import shards
 from plates import scenes
 
 COUNT, MOST = 512, 6
@@ -30,10 +29,7 @@ def shard(job):
         images[i], plates = scenes.sample(rng, photographs)
         for k, (quad, n, _) in enumerate(plates[:MOST]):
             quads[i, k], rows[i, k] = quad, n
-    part = path.with_suffix(".part.npz")
-    np.savez(part, images=images, quads=quads, rows=rows)
-    os.replace(part, path)
-    print(path.name, flush=True)
+    shards.write(path, images=images, quads=quads, rows=rows)
 
 
 def main():
@@ -43,9 +39,7 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     args.bank.mkdir(parents=True, exist_ok=True)
-    with Pool(args.workers) as workers:
-        for _ in workers.imap(shard, [(args.bank, k) for k in range(args.shards)]):
-            pass
+    shards.make(shard, [(args.bank, k) for k in range(args.shards)], args.workers)
 
 
 if __name__ == "__main__":

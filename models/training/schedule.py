@@ -1,4 +1,8 @@
-"""The learning rate over a run, and the start from an earlier run's averaged weights; shared by the three trainings."""
+"""What the trainings share: their arguments, the learning rate over a run, the start from an earlier run's averaged weights, and
+the state that a stopped run goes on from (weights, averaged weights, optimiser, step)."""
+import argparse
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -33,3 +37,44 @@ def begin_with(net, mean, path):
         now[tuple(slice(n) for n in before.shape)] = before
     net.load_state_dict(state)
     mean.module.load_state_dict(net.state_dict())
+
+
+def arguments(steps, batch, rate, start):
+    """What is typed after a plate training; `start` says what `--start` is for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rate", type=float, default=rate)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
+    parser.add_argument("--start", type=Path, help=start)
+    return parser.parse_args()
+
+
+def resume(state, net, mean, optimiser):
+    """Takes up the state of a stopped run; the step that comes next, 0 when there is no state."""
+    if not state.exists():
+        return 0
+    saved = torch.load(state, weights_only=False)
+    net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
+    print(f"goes on from step {saved['step']}", flush=True)
+    return saved["step"]
+
+
+def save(state, net, mean, optimiser, step):
+    """Writes the state whole or not at all."""
+    part = state.with_suffix(".part")
+    torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
+    part.replace(state)
+
+
+def update(net, mean, optimiser, loss, highest):
+    """One step down the gradient, no longer than `highest`, and into the average."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), highest)
+    optimiser.step()
+    mean.update_parameters(net)

@@ -2,9 +2,7 @@
 
 Resumable like `train_reader.py`: the newest state lies in RUN/detector.pt and the same command goes on from there.
 """
-import argparse
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -118,17 +116,7 @@ def loss_of(net, batch, side):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("bank", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=6400)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
-    parser.add_argument("--start", type=Path, help="state whose averaged weights go on with whole scenes, on a schedule of its own")
-    args = parser.parse_args()
+    args = schedule.arguments(6400, 8, 1.5e-3, "state whose averaged weights go on with whole scenes, on a schedule of its own")
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
@@ -136,14 +124,10 @@ def main():
     net = detector_net.Detector().to(memory_format=torch.channels_last)
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
-    state, step = args.run / "detector.pt", 0
+    state = args.run / "detector.pt"
     if args.start and not state.exists():
         schedule.begin_with(net, mean, args.start)
-    if state.exists():
-        saved = torch.load(state, weights_only=False)
-        net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
-        step = saved["step"]
-        print(f"goes on from step {step}", flush=True)
+    step = schedule.resume(state, net, mean, optimiser)
     bank = Bank(args.bank, np.random.default_rng(args.seed + step))
     began, sums = time.time(), []
     while step < args.steps:
@@ -153,20 +137,14 @@ def main():
         side = SIDE if args.start or step / args.steps > WHOLE_FROM else PART
         net.train()
         loss, parts = loss_of(net, bank.batch(args.batch if side == SIDE else 2 * args.batch, side), side)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        mean.update_parameters(net)
+        schedule.update(net, mean, optimiser, loss, 5.0)
         step += 1
         sums.append([loss.item()] + [p.item() for p in parts])
         if step % 50 == 0:
             print(f"step {step} loss {np.mean(sums, 0).round(4)} rate {rate:.5f} {50 * args.batch / (time.time() - began):.1f} scenes/s", flush=True)
             began, sums = time.time(), []
         if step % 200 == 0 or step == args.steps:
-            part = state.with_suffix(".part")
-            torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
-            part.replace(state)
+            schedule.save(state, net, mean, optimiser, step)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import nn
 
 import face_banks
 import face_nets
+import schedule
 from heads import person
 
 #: Places for persons in the embedding's training, so that a bank may still grow while it runs.
@@ -119,32 +120,22 @@ def train(task, state, steps, size, highest, seed):
     net = task.net.to(memory_format=torch.channels_last)
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=highest, weight_decay=0.02, betas=(0.9, 0.98))
-    step, began, sums = 0, time.process_time(), []
-    if state.exists():
-        saved = torch.load(state, weights_only=False)
-        net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
-        step = saved["step"]
-        print(f"goes on from step {step}", flush=True)
+    began, sums = time.process_time(), []
+    step = schedule.resume(state, net, mean, optimiser)
     rng = np.random.default_rng([seed, step])
     net.train()
     while step < steps:
         for group in optimiser.param_groups:
             group["lr"] = highest * min(1.0, (step + 1) / 60) * max(0.01, 0.5 * (1 + np.cos(np.pi * step / steps)))
         loss, parts = task.loss(net, size, rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        mean.update_parameters(net)
+        schedule.update(net, mean, optimiser, loss, 5.0)
         step += 1
         sums.append([loss.item()] + [part.item() for part in parts])
         if step % 50 == 0:
             print(f"step {step} loss {np.mean(sums, 0).round(4)} {(time.process_time() - began) / 50:.2f} s of processor a step", flush=True)
             began, sums = time.process_time(), []
         if step % 100 == 0 or step == steps:
-            part = state.with_suffix(".part")
-            torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
-            part.replace(state)
+            schedule.save(state, net, mean, optimiser, step)
 
 
 def averaged(state):

@@ -3,9 +3,7 @@
 Resumable: the newest state lies in RUN/reader.pt (weights, averaged weights, optimiser, step); the same command goes on
 from there. Shards that appear while it runs are taken in. The state with `--steps` done is final.
 """
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -97,31 +95,17 @@ def loss_of(net, images, texts, colours):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("bank", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=7600)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps at the full rate before it falls")
-    parser.add_argument("--start", type=Path, help="state whose averaged weights a new schedule begins with")
-    args = parser.parse_args()
+    args = schedule.arguments(7600, 48, 2e-3, "state whose averaged weights a new schedule begins with")
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     net = reader_net.Reader().to(memory_format=torch.channels_last)
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02, betas=(0.9, 0.98))
-    state, step = args.run / "reader.pt", 0
+    state = args.run / "reader.pt"
     if args.start and not state.exists():
         schedule.begin_with(net, mean, args.start)
-    if state.exists():
-        saved = torch.load(state, weights_only=False)
-        net.load_state_dict(saved["net"]); mean.load_state_dict(saved["mean"]); optimiser.load_state_dict(saved["optimiser"])
-        step = saved["step"]
-        print(f"goes on from step {step}", flush=True)
+    step = schedule.resume(state, net, mean, optimiser)
     bank = Bank(args.bank, np.random.default_rng(args.seed + step))
     began, sums = time.time(), []
     while step < args.steps:
@@ -130,20 +114,14 @@ def main():
             group["lr"] = rate
         net.train()
         loss, ctc = loss_of(net, *bank.batch(args.batch))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        optimiser.step()
-        mean.update_parameters(net)
+        schedule.update(net, mean, optimiser, loss, 2.0)
         step += 1
         sums.append((loss.item(), ctc.item()))
         if step % 100 == 0:
             print(f"step {step} loss {np.mean(sums, 0).round(4)} rate {rate:.5f} {100 * args.batch / (time.time() - began):.0f} crops/s", flush=True)
             began, sums = time.time(), []
         if step % 250 == 0 or step == args.steps:
-            part = state.with_suffix(".part")
-            torch.save({"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
-            part.replace(state)
+            schedule.save(state, net, mean, optimiser, step)
 
 
 if __name__ == "__main__":
