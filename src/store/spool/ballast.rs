@@ -41,7 +41,10 @@ impl Ballast {
 
     /// Gives its room back.
     pub(super) fn throw_off(&self) {
-        // Nothing to do about a failure here: the caller meets the same disk at once and reports it.
+        // Emptied first: whoever still holds the file (a process between fork and exec holds every file of its parent)
+        // would keep its blocks after the name is gone. Nothing to do about a failure here: the caller meets the same
+        // disk at once and reports it.
+        let _ = OpenOptions::new().write(true).truncate(true).open(&self.path);
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -58,8 +61,10 @@ mod tests {
         ballast.lay().unwrap();
         let weight = std::fs::metadata(&ballast.path).unwrap();
         assert!(weight.blocks() * 512 >= BALLAST_BYTES, "{} blocks", weight.blocks());
+        let held = std::fs::File::open(&ballast.path).unwrap();
         ballast.throw_off();
         assert!(!ballast.path.exists());
+        assert_eq!(held.metadata().unwrap().blocks(), 0, "somebody else's handle keeps the blocks");
         ballast.lay().unwrap();
         ballast.lay().unwrap();
     }
