@@ -7,6 +7,7 @@ pub mod geometry;
 pub mod member;
 pub mod observation;
 pub mod plate;
+mod rate;
 pub mod site;
 pub mod sync;
 pub mod time;

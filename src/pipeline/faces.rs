@@ -8,11 +8,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
+use super::beside::Beside;
 use crate::config::{Config, Privacy};
 use crate::domain::face::Embedding;
 use crate::domain::face::gallery::{Abstain, Gallery, Impostors, Policy, Verdict};
@@ -90,7 +89,7 @@ pub(super) struct Faces {
     allowed: bool,
     /// When the next member comes in or has to go.
     next_change: Option<Timestamp>,
-    next: Option<Receiver<Loaded>>,
+    next: Option<Beside<(Gallery, FaceReport)>>,
     /// The list changed while the next one was being loaded.
     again: bool,
     /// Of the gallery and of the signage.
@@ -145,10 +144,13 @@ impl Faces {
         // Whatever comes of it, it is not begun again with every tick.
         self.next_change = None;
         match store.second().map_err(anyhow::Error::from) {
-            Ok(Some(second)) => match in_a_thread(second, Arc::clone(matching), now) {
-                Ok(next) => self.next = Some(next),
-                Err(error) => self.take(Err(error)),
-            },
+            Ok(Some(second)) => {
+                let matching = Arc::clone(matching);
+                match Beside::begin("face templates", move || matching.load(&second, now)) {
+                    Ok(next) => self.next = Some(next),
+                    Err(error) => self.take(Err(error)),
+                }
+            }
             Ok(None) => self.take(matching.load(store, now)),
             Err(error) => self.take(Err(error)),
         }
@@ -156,11 +158,7 @@ impl Faces {
 
     fn take_finished(&mut self) {
         let Some(next) = &self.next else { return };
-        let loaded = match next.try_recv() {
-            Err(TryRecvError::Empty) => return,
-            Ok(loaded) => loaded,
-            Err(TryRecvError::Disconnected) => Err(anyhow!("the thread that loads the templates has panicked")),
-        };
+        let Some(loaded) = next.finished() else { return };
         self.next = None;
         self.take(loaded);
     }
@@ -204,14 +202,4 @@ impl Faces {
     pub fn allow(&mut self, allowed: bool) {
         self.allowed = allowed;
     }
-}
-
-fn in_a_thread(store: MemberStore, matching: Arc<FaceMatching>, now: Timestamp) -> anyhow::Result<Receiver<Loaded>> {
-    let (sender, receiver) = sync_channel(1);
-    let work = move || {
-        // Nobody listens when the service has ended meanwhile.
-        let _ = sender.send(matching.load(&store, now));
-    };
-    std::thread::Builder::new().name("face templates".to_owned()).spawn(work).context("no thread for the templates")?;
-    Ok(receiver)
 }

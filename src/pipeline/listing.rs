@@ -7,10 +7,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
+use super::beside::Beside;
 use crate::domain::plate::list::PlateList;
 use crate::domain::plate::other_spelling;
 use crate::store::members::{MemberStore, Seen};
@@ -45,7 +45,7 @@ pub(super) struct Listing {
     revision: u64,
     /// Of the list as it was last looked at.
     seen: Seen,
-    next: Option<Receiver<anyhow::Result<Built>>>,
+    next: Option<Beside<Built>>,
 }
 
 impl Listing {
@@ -80,7 +80,11 @@ impl Listing {
         }
         if self.next.is_none() && self.seen.revision != self.revision {
             match store.second()? {
-                Some(second) => self.next = Some(in_a_thread(second, self.region.clone(), self.shadow_name.clone())?),
+                Some(second) => {
+                    let (region, shadow) = (self.region.clone(), self.shadow_name.clone());
+                    let work = move || build(&second, &region, shadow.as_deref());
+                    self.next = Some(Beside::begin("member list", work)?);
+                }
                 None => {
                     let built = build(store, &self.region, self.shadow_name.as_deref())?;
                     self.take(built);
@@ -93,11 +97,7 @@ impl Listing {
 
     fn take_finished(&mut self) -> anyhow::Result<bool> {
         let Some(next) = &self.next else { return Ok(false) };
-        let built = match next.try_recv() {
-            Err(TryRecvError::Empty) => return Ok(false),
-            Ok(built) => built,
-            Err(TryRecvError::Disconnected) => Err(anyhow!("the thread that reads the member list has panicked")),
-        };
+        let Some(built) = next.finished() else { return Ok(false) };
         // One that failed is begun anew with the next look.
         self.next = None;
         self.take(built?);
@@ -110,20 +110,6 @@ impl Listing {
         self.revision = revision;
         tracing::info!(revision, plates = self.list.len(), "Member list taken up.");
     }
-}
-
-fn in_a_thread(
-    store: MemberStore,
-    region: String,
-    shadow: Option<String>,
-) -> anyhow::Result<Receiver<anyhow::Result<Built>>> {
-    let (sender, receiver) = sync_channel(1);
-    let work = move || {
-        // Nobody listens when the service has ended meanwhile.
-        let _ = sender.send(build(&store, &region, shadow.as_deref()));
-    };
-    std::thread::Builder::new().name("member list".to_owned()).spawn(work).context("no thread for the member list")?;
-    Ok(receiver)
 }
 
 fn build(store: &MemberStore, region: &str, shadow: Option<&str>) -> anyhow::Result<Built> {

@@ -3,6 +3,7 @@
 //! `rules` is the same in a replay and in the service: it takes what inference saw and commits what follows from it.
 //! `replay` drives it frame by frame on a clip's own time, `service` from threads on the machine's.
 
+mod beside;
 pub mod control;
 pub mod delivery;
 pub mod eyes;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::members::{Directory, FaceOwner};
 use crate::domain::Uptime;
-use crate::domain::event::{Evidence, ExpressionWord, Look, Modality};
+use crate::domain::event::{Evidence, Look, Modality};
 use crate::domain::face::gallery::Verdict;
-use crate::domain::face::pool::{self, ExpressionPool, FacePool, LookRules, PooledExpression, PooledFace};
+use crate::domain::face::pool::{ExpressionPool, FacePool, LookRules, PooledExpression, PooledFace};
 use crate::domain::face::{Expression, FaceObservation, FaceReject};
 use crate::domain::geometry::Rect;
 use crate::domain::site::CameraRole;
@@ -408,12 +408,7 @@ fn told(pooled: &PooledExpression, over: Duration) -> Look {
     let PooledExpression { look, shares, frames, quality } = pooled;
     let whole = (shares.positive + shares.neutral + shares.negative).max(f32::MIN_POSITIVE);
     Look {
-        expression: match look {
-            pool::Look::Positive => ExpressionWord::Positive,
-            pool::Look::Neutral => ExpressionWord::Neutral,
-            pool::Look::Negative => ExpressionWord::Negative,
-            pool::Look::Abstain => ExpressionWord::Abstain,
-        },
+        expression: *look,
         positive: shares.positive / whole,
         neutral: shares.neutral / whole,
         negative: shares.negative / whole,

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Embedding, Expression, FaceQuality};
 use crate::domain::Uptime;
+use crate::domain::event::ExpressionWord;
 
 /// Frames whose quality is lower than this share of the best one's add noise and are left out of the mean.
 const LEAST_SHARE: f32 = 0.25;
@@ -97,32 +98,6 @@ impl FacePool {
     }
 }
 
-/// What a look is called in an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Look {
-    /// Pleased.
-    Positive,
-    /// Neither.
-    Neutral,
-    /// Displeased.
-    Negative,
-    /// Too few frames, too poor, or no look that stands out.
-    Abstain,
-}
-
-impl Look {
-    /// The word in events and documents.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Positive => "positive",
-            Self::Neutral => "neutral",
-            Self::Negative => "negative",
-            Self::Abstain => "abstain",
-        }
-    }
-}
-
 /// When a look is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LookRules {
@@ -155,7 +130,7 @@ pub struct ExpressionPool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PooledExpression {
     /// What is told.
-    pub look: Look,
+    pub look: ExpressionWord,
     /// Mean shares, weighed by quality.
     pub shares: Expression,
     /// Frames in the mean.
@@ -202,7 +177,7 @@ impl ExpressionPool {
         let frames = self.frames();
         let quality = self.seen.iter().map(|(_, quality, _)| quality).sum::<f32>() / frames as f32;
         let enough = frames >= self.rules.min_frames && quality >= self.rules.min_quality;
-        let look = if enough { standing_out(&shares, &self.rules) } else { Look::Abstain };
+        let look = if enough { standing_out(&shares, &self.rules) } else { ExpressionWord::Abstain };
         Some(PooledExpression { look, shares, frames, quality })
     }
 
@@ -221,12 +196,15 @@ fn add_share(to: &mut Expression, from: &Expression, weight: f32) {
     }
 }
 
-fn standing_out(shares: &Expression, rules: &LookRules) -> Look {
-    let mut looks =
-        [(shares.positive, Look::Positive), (shares.neutral, Look::Neutral), (shares.negative, Look::Negative)];
+fn standing_out(shares: &Expression, rules: &LookRules) -> ExpressionWord {
+    let mut looks = [
+        (shares.positive, ExpressionWord::Positive),
+        (shares.neutral, ExpressionWord::Neutral),
+        (shares.negative, ExpressionWord::Negative),
+    ];
     looks.sort_by(|a, b| b.0.total_cmp(&a.0));
     let stands_out = looks[0].0 >= rules.min_share && looks[0].0 - looks[1].0 >= rules.min_lead;
-    if stands_out { looks[0].1 } else { Look::Abstain }
+    if stands_out { looks[0].1 } else { ExpressionWord::Abstain }
 }
 
 #[cfg(test)]
@@ -296,10 +274,10 @@ mod tests {
     fn only_the_last_part_of_the_track_counts() {
         let mut pool = ExpressionPool::new(LookRules::default());
         (0..10).for_each(|n| pool.add(look(0.0, 0.1, 0.9), &quality(0.9), at(n * 100)));
-        assert_eq!(pool.pooled().unwrap().look, Look::Negative);
+        assert_eq!(pool.pooled().unwrap().look, ExpressionWord::Negative);
         (0..10).for_each(|n| pool.add(look(0.8, 0.2, 0.0), &quality(0.5), at(4_000 + n * 100)));
         let pooled = pool.pooled().unwrap();
-        assert_eq!((pooled.look, pooled.frames), (Look::Positive, 10));
+        assert_eq!((pooled.look, pooled.frames), (ExpressionWord::Positive, 10));
         assert!((pooled.shares.positive - 0.8).abs() < 1e-5 && (pooled.shares.classes[0].1 - 0.8).abs() < 1e-5);
     }
 
@@ -311,10 +289,10 @@ mod tests {
             pool.pooled().map(|pooled| pooled.look)
         };
         assert_eq!(told(0, 0.8, look(0.9, 0.1, 0.0)), None);
-        assert_eq!(told(2, 0.8, look(0.9, 0.1, 0.0)), Some(Look::Abstain));
-        assert_eq!(told(5, 0.1, look(0.9, 0.1, 0.0)), Some(Look::Abstain));
-        assert_eq!(told(5, 0.8, look(0.4, 0.3, 0.3)), Some(Look::Abstain));
-        assert_eq!(told(5, 0.8, look(0.5, 0.4, 0.1)), Some(Look::Abstain));
-        assert_eq!(told(5, 0.8, look(0.1, 0.8, 0.1)), Some(Look::Neutral));
+        assert_eq!(told(2, 0.8, look(0.9, 0.1, 0.0)), Some(ExpressionWord::Abstain));
+        assert_eq!(told(5, 0.1, look(0.9, 0.1, 0.0)), Some(ExpressionWord::Abstain));
+        assert_eq!(told(5, 0.8, look(0.4, 0.3, 0.3)), Some(ExpressionWord::Abstain));
+        assert_eq!(told(5, 0.8, look(0.5, 0.4, 0.1)), Some(ExpressionWord::Abstain));
+        assert_eq!(told(5, 0.8, look(0.1, 0.8, 0.1)), Some(ExpressionWord::Neutral));
     }
 }

@@ -5,6 +5,8 @@
 //! trials leave open, not their own share, and the stricter of two halves that share no plate; rates that are too small
 //! for the number of trials are reached along a slope, never read off an empty tail.
 
+use crate::domain::rate::rate_at;
+
 /// List size at which thresholds are calibrated.
 pub const CALIBRATED_AT: usize = 10_000;
 /// No table may ask less, in nats, at any rate. A reader's mass is smoothed, so that a single wrong character costs no
@@ -52,17 +54,7 @@ impl Calibration {
 
     /// Share of the strangers that reach this ratio over a list of this size: what [`Calibration::threshold`] inverts.
     pub fn rate_of(&self, ratio: f32, listed: usize) -> f64 {
-        let (mut rare, mut common) = (-60.0_f64, -0.7_f64);
-        // The threshold falls as the rate grows; sixty halvings are more than an f64 can tell apart.
-        for _ in 0..60 {
-            let middle = f64::midpoint(rare, common);
-            if self.threshold(middle.exp(), listed) > ratio {
-                rare = middle;
-            } else {
-                common = middle;
-            }
-        }
-        common.exp()
+        rate_at(f64::from(ratio), -60.0, -0.7, |rate| f64::from(self.threshold(rate, listed)))
     }
 }
 

@@ -89,9 +89,7 @@ impl Embedder {
 
     /// The vector of a ready crop: the whole picture.
     pub fn embed_crop(&mut self, crop: Pixels<'_>, times: &mut StageTimes) -> anyhow::Result<Option<Embedding>> {
-        let corner = |x: usize, y: usize| Point::new(x as f32, y as f32);
-        let (w, h) = (crop.width, crop.height);
-        self.embed_quad(crop, &Quad([corner(0, 0), corner(w, 0), corner(w, h), corner(0, h)]), false, times)
+        self.embed_quad(crop, &crop.quad(), false, times)
     }
 
     /// What the network would see of a face: for people who want to look at it, and for tests.

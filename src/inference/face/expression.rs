@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::geometry::{aligned, square};
 use crate::domain::face::Expression;
-use crate::domain::geometry::{Point, Quad};
+use crate::domain::geometry::Quad;
 use crate::domain::observation::StageTimes;
 use crate::inference::decode::{FaceBox, distribution};
 use crate::inference::network::{Network, since};
@@ -69,9 +69,7 @@ impl ExpressionModel {
 
     /// That of a ready crop: the whole picture.
     pub fn tell_crop(&mut self, crop: Pixels<'_>, times: &mut StageTimes) -> anyhow::Result<Expression> {
-        let corner = |x: usize, y: usize| Point::new(x as f32, y as f32);
-        let (w, h) = (crop.width, crop.height);
-        self.tell_quad(crop, &Quad([corner(0, 0), corner(w, 0), corner(w, h), corner(0, h)]), times)
+        self.tell_quad(crop, &crop.quad(), times)
     }
 
     fn tell_quad(&mut self, frame: Pixels<'_>, quad: &Quad, times: &mut StageTimes) -> anyhow::Result<Expression> {

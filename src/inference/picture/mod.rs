@@ -14,6 +14,7 @@ pub(crate) use resize::{Placement, Resizer};
 pub(crate) use tensor::{Tensor, TensorData};
 
 use crate::domain::frame::Frame;
+use crate::domain::geometry::{Quad, Rect};
 
 /// A picture that is only looked at.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,11 @@ impl<'a> Pixels<'a> {
     pub fn row(&self, y: usize) -> &'a [u8] {
         let start = y * self.width * 3;
         &self.bgr[start..start + self.width * 3]
+    }
+
+    /// The whole picture.
+    pub fn quad(&self) -> Quad {
+        Rect::new(0.0, 0.0, self.width as f32, self.height as f32).quad()
     }
 }
 

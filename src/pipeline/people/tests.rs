@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::domain::event::ExpressionWord;
 use crate::domain::face::gallery::{Gallery, Impostors, Policy};
 use crate::domain::face::{Embedding, FaceQuality};
 use crate::domain::geometry::Point;

@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::rate::rate_at;
+
 /// Fewest pairs of templates of different members that a fit is made from.
 pub const FEWEST_PAIRS: usize = 1_000;
 /// Share of the pairs that the tail is fitted to.
@@ -99,17 +101,7 @@ impl Impostors {
     /// Share of the strangers that score so high somewhere in a gallery of `templates`: what [`Impostors::threshold`]
     /// inverts.
     pub fn fpir_of(&self, score: f32, templates: usize) -> f64 {
-        let (mut rare, mut common) = (-36.0_f64, -1e-9_f64);
-        // `exceeded_by` falls as p grows; sixty halvings of the exponent are more than an f64 can tell apart.
-        for _ in 0..60 {
-            let middle = f64::midpoint(rare, common);
-            if self.exceeded_by(middle.exp()) > f64::from(score) {
-                rare = middle;
-            } else {
-                common = middle;
-            }
-        }
-        let p = common.exp();
+        let p = rate_at(f64::from(score), -36.0, -1e-9, |p| self.exceeded_by(p));
         -((-p).ln_1p() * templates.max(1) as f64).exp_m1()
     }
 
