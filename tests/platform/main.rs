@@ -3,6 +3,7 @@
 //! | test | fault |
 //! |---|---|
 //! | `lists` (T28) | the box is killed while a list comes in; pieces that are wrong, old, foreign or not signed |
+//! | `canary` (T32) | strangers pass: nothing of them is written, said or kept |
 //! | `commands` (T31) | each command ten times, expired, unknown, not authorised; the box is killed in the middle |
 //!
 //! `make test` runs the short form, `FORECOURT_SOAK=1` the long one.
@@ -21,6 +22,7 @@
 
 #[path = "../delivery/broker.rs"]
 mod broker;
+mod canary;
 #[path = "../delivery/checker.rs"]
 mod checker;
 mod commands;

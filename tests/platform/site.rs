@@ -130,6 +130,8 @@ pub struct Ear {
     pub newest: BTreeMap<String, Value>,
     /// All of them, in order.
     pub all: Vec<(String, Value)>,
+    /// The same as it came.
+    pub raw: Vec<(String, Vec<u8>)>,
 }
 
 impl Ear {
@@ -151,7 +153,7 @@ impl Ear {
                 }
             }
         });
-        Self { heard, newest: BTreeMap::new(), all: Vec::new() }
+        Self { heard, newest: BTreeMap::new(), all: Vec::new(), raw: Vec::new() }
     }
 
     /// Listens until `enough` says so; `false` when the time is over before.
@@ -164,7 +166,8 @@ impl Ear {
                     let topic = topic.trim_start_matches(ROOT).trim_start_matches('/').to_owned();
                     let value: Value = serde_json::from_slice(&payload).unwrap_or(Value::Null);
                     self.newest.insert(topic.clone(), value.clone());
-                    self.all.push((topic, value));
+                    self.all.push((topic.clone(), value));
+                    self.raw.push((topic, payload));
                 }
                 Err(_) if left.is_zero() => return false,
                 Err(_) => {}

@@ -1,4 +1,4 @@
-//! Turns an aligned face into a vector.
+//! Turns an aligned face into a vector. What the network saw and gave is overwritten before the next face.
 
 use std::time::Instant;
 
@@ -107,6 +107,19 @@ impl Embedder {
         mirror: bool,
         times: &mut StageTimes,
     ) -> anyhow::Result<Option<Embedding>> {
+        let embedded = self.embed_both(frame, quad, mirror || self.mirror, times);
+        self.crop.wipe();
+        self.network.tensor.wipe();
+        embedded
+    }
+
+    fn embed_both(
+        &mut self,
+        frame: Pixels<'_>,
+        quad: &Quad,
+        mirror: bool,
+        times: &mut StageTimes,
+    ) -> anyhow::Result<Option<Embedding>> {
         let begun = Instant::now();
         let tensor = &mut self.network.tensor;
         self.crop.reset(tensor.width(), tensor.height());
@@ -114,7 +127,7 @@ impl Embedder {
         self.crop.put(tensor);
         times.face_work_ms += since(begun);
         let face = self.run(times)?;
-        if !(mirror || self.mirror) {
+        if !mirror {
             return Ok(face);
         }
         self.crop.mirror();
@@ -127,9 +140,37 @@ impl Embedder {
     }
 
     fn run(&mut self, times: &mut StageTimes) -> anyhow::Result<Option<Embedding>> {
-        let (outputs, ms) = self.network.run()?;
+        let (mut outputs, ms) = self.network.run()?;
         times.face_ms += ms;
-        let numbers = outputs.get(&self.output).context("the vector")?;
-        Ok(Embedding::new(numbers.data).ok())
+        let embedding = Embedding::new(outputs.get(&self.output).context("the vector")?.data).ok();
+        outputs.wipe(&self.output)?;
+        Ok(embedding)
+    }
+}
+
+#[cfg(all(test, feature = "onnx"))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inference::pack::{self, PackFolders, Task};
+    use crate::inference::picture::TensorData;
+
+    #[test]
+    fn nothing_of_a_face_stays_behind() {
+        let folders = PackFolders::new(&[], Path::new(""));
+        let pack = pack::open("face-demo", &folders, Path::new("")).unwrap();
+        let model = pack.manifest.model(Task::FaceEmbed).unwrap();
+        let runtime = Runtime::find(None, 1).unwrap();
+        let mut embedder = Embedder::load(&pack, model, &runtime).unwrap();
+        let bgr: Vec<u8> = (0..64 * 64 * 3).map(|place| (place * 7 % 251) as u8).collect();
+        let face = Pixels { width: 64, height: 64, bgr: &bgr };
+        assert!(embedder.embed_crop(face, &mut StageTimes::default()).unwrap().is_some());
+        let TensorData::F32(seen) = embedder.network.tensor.data() else { panic!("it takes floats") };
+        assert!(seen.iter().all(|&value| value == 0.0), "the network's input still holds the face");
+        assert!(embedder.crop.bytes().iter().all(|&value| value == 0), "the crop still holds the face");
+        let (mut outputs, _) = embedder.network.run().unwrap();
+        outputs.wipe(&embedder.output).unwrap();
+        assert!(outputs.get(&embedder.output).unwrap().data.iter().all(|&value| value == 0.0));
     }
 }

@@ -79,9 +79,10 @@ impl ExpressionModel {
         self.crop.fill(frame, quad, whole([0.0, 0.0]), self.resize);
         self.crop.put(tensor);
         times.face_work_ms += since(begun);
-        let (outputs, ms) = self.network.run()?;
-        times.face_ms += ms;
-        let shares = distribution(outputs.get(&self.output)?.data, self.activation);
+        let shares = self.run(times);
+        self.crop.wipe();
+        self.network.tensor.wipe();
+        let shares = shares?;
         let of = |look: LookWord| {
             let counted = self.looks.iter().zip(&shares).filter(|(word, _)| **word == look);
             counted.map(|(_, share)| share).sum()
@@ -92,5 +93,13 @@ impl ExpressionModel {
             negative: of(LookWord::Negative),
             classes: self.classes.iter().cloned().zip(shares.iter().copied()).collect(),
         })
+    }
+
+    fn run(&mut self, times: &mut StageTimes) -> anyhow::Result<Vec<f32>> {
+        let (mut outputs, ms) = self.network.run()?;
+        times.face_ms += ms;
+        let shares = distribution(outputs.get(&self.output)?.data, self.activation);
+        outputs.wipe(&self.output)?;
+        Ok(shares)
     }
 }

@@ -203,7 +203,9 @@ impl FaceReader {
         let quad = aligned(points, &TEMPLATE, side);
         self.crop.reset(side, side);
         self.crop.fill(frame, &quad, whole([0.0, 0.0]), Resize::Area);
-        self.crop.quality(&quad)
+        let seen = self.crop.quality(&quad);
+        self.crop.wipe();
+        seen
     }
 
     fn express(&mut self, frame: &Frame, face: &FaceBox, times: &mut StageTimes) -> anyhow::Result<Option<Expression>> {

@@ -3,6 +3,8 @@
 //! The map from the unit square to a quadrilateral is Heckbert's (Fundamentals of Texture Mapping, 1989, §2.2.3);
 //! a margin goes on outside the corners in the plate's own perspective. Outside the frame its edge is repeated.
 
+use zeroize::Zeroize;
+
 use super::{Pixels, Tensor};
 use crate::domain::geometry::{Point, Quad};
 use crate::domain::observation::CropQuality;
@@ -69,6 +71,12 @@ impl CropBuffer {
         let [blue, green, red] = &self.planes;
         let pixels = blue.iter().zip(green).zip(red);
         pixels.flat_map(|((b, g), r)| [*b, *g, *r].map(|value| value.round() as u8)).collect()
+    }
+
+    /// Overwrites what it holds.
+    pub fn wipe(&mut self) {
+        self.planes.iter_mut().for_each(|plane| plane.as_mut_slice().zeroize());
+        self.grey.as_mut_slice().zeroize();
     }
 
     /// Swaps left and right.

@@ -1,5 +1,7 @@
 //! The input of a network: layout, channel order, normalisation.
 
+use zeroize::Zeroize;
+
 use crate::inference::pack::{ColourOrder, Dtype, Input, Layout};
 
 /// A network's input, kept from run to run.
@@ -82,6 +84,14 @@ impl Tensor {
         match self.layout {
             Layout::Nchw => [1, channels, height, width],
             Layout::Nhwc => [1, height, width, channels],
+        }
+    }
+
+    /// Overwrites what it holds.
+    pub fn wipe(&mut self) {
+        match &mut self.data {
+            TensorData::F32(data) => data.as_mut_slice().zeroize(),
+            TensorData::U8(data) => data.as_mut_slice().zeroize(),
         }
     }
 

@@ -8,6 +8,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session as OrtSession, SessionOutputs};
 use ort::value::{Outlet, TensorRef, ValueType};
+use zeroize::Zeroize;
 
 use super::{Port, Runtime};
 use crate::inference::decode::Numbers;
@@ -88,6 +89,13 @@ impl Outputs<'_> {
         let value = self.0.get(name).with_context(|| format!("the network gave no output `{name}`"))?;
         let (shape, data) = value.try_extract_tensor::<f32>()?;
         Ok(Numbers { shape, data })
+    }
+
+    /// Overwrites an output where it lies in ONNX Runtime's memory, which is given back without being cleared.
+    pub fn wipe(&mut self, name: &str) -> anyhow::Result<()> {
+        let value = self.0.get_mut(name).with_context(|| format!("the network gave no output `{name}`"))?;
+        value.try_extract_tensor_mut::<f32>()?.1.zeroize();
+        Ok(())
     }
 }
 
