@@ -55,6 +55,7 @@ fn show(status: &Value) {
         .map(|(class, each)| format!("{class} {}", number(&each["count"])))
         .collect();
     let waiting = if waiting.is_empty() { "nothing".to_owned() } else { waiting.join(", ") };
+    println!("Inference: {}", inference_line(&status["inference"]));
     println!("Outbox: {}, waiting: {waiting}", word(&outbox["condition"]));
     println!("MQTT: {}", mqtt_line(mqtt));
     let health = &status["platform"]["health"];
@@ -80,6 +81,19 @@ fn show(status: &Value) {
         ]);
     }
     println!("{table}");
+}
+
+/// `xnnpack, cpu`, and what was asked for and is not in use.
+fn inference_line(inference: &Value) -> String {
+    let words = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let list = |key: &str| inference[key].as_array().cloned().unwrap_or_default();
+    let used: Vec<String> = list("providers").iter().map(words).collect();
+    let used = if used.is_empty() { "no network was loaded".to_owned() } else { used.join(", ") };
+    let left_out = list("left_out")
+        .iter()
+        .map(|each| format!("{} ({})", words(&each["provider"]), words(&each["why"])))
+        .collect::<Vec<_>>();
+    if left_out.is_empty() { used } else { format!("{used}; LEFT OUT: {}", left_out.join(", ")) }
 }
 
 fn mqtt_line(mqtt: &Value) -> String {

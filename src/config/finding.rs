@@ -78,6 +78,8 @@ codes! {
     NoPack = 24,
     /// The settings name a device key and allow one beside the data; only one of them can hold.
     TwoKeys = 25,
+    /// `inference.providers` is empty, names a provider twice, or names one after `cpu`.
+    Providers = 26,
     /// A key of `members.trusted_keys` or `commands.trusted_keys` is no public Ed25519 key.
     TrustedKey = 40,
 }

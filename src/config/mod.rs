@@ -28,7 +28,7 @@ pub use cameras::{Camera, Sense, Zone};
 pub use delivery::{Commands, Health, Mqtt, Outbox, Privacy, Protocol};
 pub use finding::{Code, ConfigErrors, Finding};
 pub use load::{Loaded, from_text, load, load_or_default};
-pub use recognition::{Faces, Inference, Members, Plates, Visits};
+pub use recognition::{Faces, Inference, Members, Plates, Provider, Visits};
 
 /// JSON Schema of the file.
 pub fn schema() -> serde_json::Value {

@@ -187,10 +187,45 @@ pub struct Inference {
     pub library: Option<PathBuf>,
     /// Threads inside one session.
     pub threads: u16,
+    /// What the networks run on, in order of preference; the CPU does what the others leave. A provider that the library
+    /// lacks or that does not work is left out with a warning, and `status` says so.
+    pub providers: Vec<Provider>,
 }
 
 impl Default for Inference {
     fn default() -> Self {
-        Self { library: None, threads: 1 }
+        Self { library: None, threads: 1, providers: vec![Provider::Cpu] }
+    }
+}
+
+/// An execution provider of ONNX Runtime.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// ONNX Runtime's own kernels; in every build.
+    Cpu,
+    /// XNNPACK: other kernels for the same cores.
+    Xnnpack,
+    /// Arm Compute Library.
+    Acl,
+    /// NVIDIA CUDA.
+    Cuda,
+    /// NVIDIA TensorRT.
+    Tensorrt,
+    /// Rockchip's neural unit (the older `rknpu_ddk`, RK1808 class).
+    Rknpu,
+}
+
+impl Provider {
+    /// The word in the settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Xnnpack => "xnnpack",
+            Self::Acl => "acl",
+            Self::Cuda => "cuda",
+            Self::Tensorrt => "tensorrt",
+            Self::Rknpu => "rknpu",
+        }
     }
 }

@@ -37,8 +37,7 @@ enum Runner {
 impl Solo {
     /// Verifies and loads one model; `base` is the folder that `inference.library` is relative to.
     pub fn load(pack: &Pack, model: &Model, settings: &Inference, base: &std::path::Path) -> anyhow::Result<Self> {
-        let library = settings.library.as_ref().map(|path| base.join(path));
-        let runtime = Runtime::find(library.as_deref(), settings.threads)?;
+        let runtime = Runtime::find(settings, base)?;
         let mut only = pack.clone();
         only.manifest.models.retain(|each| each.task == model.task);
         let runner = match model.task {

@@ -58,9 +58,8 @@ impl CropReader {
     /// From packs by name or folder, without a detector; `base` is the folder of the settings file.
     pub fn open(plates: &Plates, inference: &Inference, base: &Path) -> anyhow::Result<Self> {
         let packs = Chosen::open(&plates.packs, &PackFolders::new(&plates.pack_folders, base), base)?;
-        let library = inference.library.as_ref().map(|path| base.join(path));
         packs.model(Task::PlateOcr).with_context(|| packs.lacks(Task::PlateOcr))?;
-        Self::load(&packs, &Runtime::find(library.as_deref(), inference.threads)?)
+        Self::load(&packs, &Runtime::find(inference, base)?)
     }
 
     /// From the packs' models; fails with words that name the pack and the file.

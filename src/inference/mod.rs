@@ -24,3 +24,4 @@ pub use bench::Solo;
 pub use crops::{CropReader, CropReading, Place};
 pub use face::{FaceReader, How, Portrait, Space, Wanted};
 pub use plates::PlateReader;
+pub use runtime::{Execution, execution};

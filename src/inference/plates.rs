@@ -36,8 +36,7 @@ impl PlateReader {
     /// Fails with words that name the pack, the file and the way out; ONNX Runtime sees no file that was not verified.
     pub fn load(plates: &Plates, inference: &Inference, base: &Path) -> anyhow::Result<Self> {
         let packs = Chosen::open(&plates.packs, &PackFolders::new(&plates.pack_folders, base), base)?;
-        let library = inference.library.as_ref().map(|path| base.join(path));
-        let runtime = Runtime::find(library.as_deref(), inference.threads)?;
+        let runtime = Runtime::find(inference, base)?;
         let (pack, model) = packs.model(Task::PlateDetect).with_context(|| packs.lacks(Task::PlateDetect))?;
         packs.model(Task::PlateOcr).with_context(|| packs.lacks(Task::PlateOcr))?;
         let detector = Detector::load(pack, model, &runtime, plates.detection_threshold)?;

@@ -306,6 +306,7 @@ impl Desk {
                 "version": env!("CARGO_PKG_VERSION"),
                 "uptime_s": self.clock.uptime().as_secs(),
                 "recognition": self.rules.status(),
+                "inference": crate::inference::execution(),
                 "cameras": self.view.reports(),
                 "outbox": control::outbox_state(self.rules.spool()),
                 "mqtt": *self.mqtt.borrow(),

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Code, Finding};
-use super::{Config, Faces, Outbox, Plates, Privacy, Sense, Site, Visits, duration};
+use super::{Config, Faces, Outbox, Plates, Privacy, Provider, Sense, Site, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
 use crate::domain::sync::TrustedKey;
 pub(super) use files::files;
@@ -39,6 +39,7 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     mqtt::check(&config.mqtt, &mut report);
     privacy(&config.privacy, &mut report);
     report.number("inference.threads", config.inference.threads, 1..=64);
+    providers(&config.inference.providers, &mut report);
     report.0
 }
 
@@ -147,6 +148,26 @@ fn faces(faces: &Faces, report: &mut Report) {
     report.number("faces.best_frames", faces.best_frames, 1..=100);
     report.time("faces.expression_window", faces.expression_window, Duration::from_millis(100)..=MINUTE);
     report.time("faces.track_lost_after", faces.track_lost_after, Duration::from_millis(100)..=MINUTE);
+}
+
+fn providers(providers: &[Provider], report: &mut Report) {
+    let (key, remedy) = ("inference.providers", "write each provider once, `cpu` last, such as [\"xnnpack\", \"cpu\"]");
+    if providers.is_empty() {
+        report.add(Code::Providers, key, "there is none", remedy);
+    }
+    for (index, provider) in providers.iter().enumerate() {
+        let (before, word) = (&providers[..index], provider.word());
+        if before.contains(provider) {
+            report.add(Code::Providers, key, format!("`{word}` stands there twice"), remedy);
+        } else if before.contains(&Provider::Cpu) {
+            report.add(
+                Code::Providers,
+                key,
+                format!("`{word}` stands after `cpu`, which leaves nothing to it"),
+                remedy,
+            );
+        }
+    }
 }
 
 fn visits(visits: &Visits, site: &Site, report: &mut Report) {

@@ -57,6 +57,14 @@ fn each_number_outside_its_range_is_named() {
 }
 
 #[test]
+fn providers_stand_there_once_and_the_cpu_last() {
+    use super::super::Provider::{Cpu, Cuda, Xnnpack};
+    for wrong in [vec![], vec![Cpu, Xnnpack], vec![Cuda, Cuda, Cpu]] {
+        expect(Code::Providers, "inference.providers", |c| c.inference.providers = wrong);
+    }
+}
+
+#[test]
 fn each_length_of_time_outside_its_range_is_named() {
     expect(Code::Time, "camera[0].stall_after", |c| c.cameras[0].stall_after = Duration::ZERO);
     expect(Code::Time, "camera[0].reconnect_max", |c| c.cameras[0].reconnect_max = 2 * HOUR);

@@ -83,8 +83,7 @@ impl FaceReader {
             "no pack for faces is named; name one in `faces.packs` or with --pack"
         );
         let packs = Chosen::open(&faces.packs, &PackFolders::new(&faces.pack_folders, base), base)?;
-        let library = inference.library.as_ref().map(|path| base.join(path));
-        let runtime = Runtime::find(library.as_deref(), inference.threads)?;
+        let runtime = Runtime::find(inference, base)?;
         for &task in needed {
             packs.model(task).with_context(|| packs.lacks(task))?;
         }

@@ -6,6 +6,7 @@
 
 #[cfg(not(feature = "onnx"))]
 mod absent;
+mod execution;
 #[cfg(feature = "onnx")]
 mod session;
 
@@ -14,8 +15,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::config::{Inference, Provider};
+
 #[cfg(not(feature = "onnx"))]
 pub(crate) use absent::{Outputs, Session};
+pub use execution::{Execution, execution};
 #[cfg(feature = "onnx")]
 pub(crate) use session::{Outputs, Session};
 
@@ -33,6 +37,8 @@ pub(crate) struct Runtime {
     pub library: PathBuf,
     /// Threads inside one session.
     pub threads: usize,
+    /// What to run on, in order of preference.
+    pub providers: Vec<Provider>,
 }
 
 /// An input or output of a session.
@@ -47,13 +53,13 @@ pub(crate) struct Port {
 }
 
 impl Runtime {
-    /// Finds the library; `setting` is `inference.library`, taken as it is when present.
-    pub fn find(setting: Option<&Path>, threads: u16) -> anyhow::Result<Self> {
+    /// Finds the library; `base` is the folder that `inference.library` is relative to.
+    pub fn find(settings: &Inference, base: &Path) -> anyhow::Result<Self> {
         if !cfg!(feature = "onnx") {
             bail!("this program was built without ONNX Runtime (feature `onnx`); it recognises nothing");
         }
-        let library = match setting {
-            Some(path) => path.to_owned(),
+        let library = match &settings.library {
+            Some(path) => base.join(path),
             None => look_up(std::env::var_os("FORECOURT_ONNXRUNTIME").map(PathBuf::from), &program_folders())?,
         };
         if !library.is_file() {
@@ -65,7 +71,7 @@ impl Runtime {
                 library.display()
             );
         }
-        Ok(Self { library, threads: usize::from(threads.max(1)) })
+        Ok(Self { library, threads: usize::from(settings.threads.max(1)), providers: settings.providers.clone() })
     }
 }
 

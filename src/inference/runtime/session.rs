@@ -1,16 +1,20 @@
 //! A session of ONNX Runtime; the only file that speaks to it.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow};
 use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider};
 use ort::logging::LogLevel;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionOutputs};
 use ort::value::{Outlet, TensorRef, ValueType};
 use zeroize::Zeroize;
 
+use super::execution::{does_without, took};
 use super::{Port, Runtime};
+use crate::config::Provider;
 use crate::inference::decode::Numbers;
 use crate::inference::picture::TensorData;
 
@@ -41,22 +45,22 @@ fn log(level: LogLevel, _category: &str, _id: &str, _place: &str, message: &str)
 impl Session {
     /// From a model's bytes, which are not needed afterwards.
     pub fn new(runtime: &Runtime, model: &[u8]) -> anyhow::Result<Self> {
-        // An error of the builder carries the builder, which is not `Send`; only its words are kept.
-        let words = |error: ort::Error<ort::session::builder::SessionBuilder>| anyhow!("{error}");
-        let mut builder = OrtSession::builder(environment(runtime)?)?
-            .with_optimization_level(GraphOptimizationLevel::Level3)
-            .map_err(words)?
-            .with_intra_threads(runtime.threads)
-            .map_err(words)?
-            .with_inter_threads(1)
-            .map_err(words)?
-            .with_intra_op_spinning(false)
-            .map_err(words)?
-            .with_inter_op_spinning(false)
-            .map_err(words)?
-            .with_log_level(LogLevel::Error)
-            .map_err(words)?;
-        Ok(Self(builder.commit_from_memory(model).context("ONNX Runtime refuses the model")?))
+        let mut builder = builder(runtime)?;
+        let taken = register(runtime, &mut builder);
+        let committed = match builder.commit_from_memory(model) {
+            // One of the providers may be there and still not bear this network; the CPU bears all.
+            Err(error) if taken.iter().any(|provider| *provider != Provider::Cpu) => {
+                let why = format!("it refuses a network: {error}");
+                taken.iter().filter(|provider| **provider != Provider::Cpu).for_each(|one| does_without(*one, &why));
+                took(&[Provider::Cpu]);
+                self::builder(runtime)?.commit_from_memory(model)
+            }
+            committed => {
+                took(&taken);
+                committed
+            }
+        };
+        Ok(Self(committed.context("ONNX Runtime refuses the model")?))
     }
 
     /// Its inputs.
@@ -96,6 +100,60 @@ impl Outputs<'_> {
         let value = self.0.get_mut(name).with_context(|| format!("the network gave no output `{name}`"))?;
         value.try_extract_tensor_mut::<f32>()?.1.zeroize();
         Ok(())
+    }
+}
+
+/// Settings of a session, without providers.
+fn builder(runtime: &Runtime) -> anyhow::Result<SessionBuilder> {
+    // An error of the builder carries the builder, which is not `Send`; only its words are kept.
+    let words = |error: ort::Error<SessionBuilder>| anyhow!("{error}");
+    let builder = OrtSession::builder(environment(runtime)?)?
+        .with_optimization_level(GraphOptimizationLevel::Level3)
+        .map_err(words)?
+        .with_intra_threads(runtime.threads)
+        .map_err(words)?
+        .with_inter_threads(1)
+        .map_err(words)?
+        .with_intra_op_spinning(false)
+        .map_err(words)?
+        .with_inter_op_spinning(false)
+        .map_err(words)?
+        .with_log_level(LogLevel::Error)
+        .map_err(words)?;
+    Ok(builder)
+}
+
+/// Adds the providers that were asked for and that this library has; gives those that it took.
+fn register(runtime: &Runtime, builder: &mut SessionBuilder) -> Vec<Provider> {
+    let mut taken = Vec::new();
+    for &provider in &runtime.providers {
+        match add(provider, runtime.threads, builder) {
+            Ok(()) => taken.push(provider),
+            Err(why) => does_without(provider, &why),
+        }
+    }
+    taken
+}
+
+fn add(provider: Provider, threads: usize, builder: &mut SessionBuilder) -> Result<(), String> {
+    match provider {
+        Provider::Cpu => Ok(()),
+        Provider::Xnnpack => {
+            let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+            add_when_there(&ep::XNNPACK::default().with_intra_op_num_threads(threads), builder)
+        }
+        Provider::Acl => add_when_there(&ep::ACL::default(), builder),
+        Provider::Cuda => add_when_there(&ep::CUDA::default(), builder),
+        Provider::Tensorrt => add_when_there(&ep::TensorRT::default(), builder),
+        Provider::Rknpu => add_when_there(&ep::RKNPU::default(), builder),
+    }
+}
+
+fn add_when_there<P: ExecutionProvider>(provider: &P, builder: &mut SessionBuilder) -> Result<(), String> {
+    match P::is_available() {
+        Ok(true) => provider.register(builder).map_err(|error| error.to_string()),
+        Ok(false) => Err("this build of ONNX Runtime does not have it".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
