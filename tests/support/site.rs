@@ -1,0 +1,140 @@
+//! A site in a folder of its own with the bundled clip and members, its running service, and what was told.
+
+#![allow(dead_code, clippy::unwrap_used, reason = "shared by several test files; a test may panic")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::broker::Subscriber;
+use crate::contract;
+
+/// Members whose vehicles drive through the clip; the two others on the list do not come, one of them differs from
+/// the first car's plate in one character.
+pub const VISITORS: [&str; 3] = ["M-1001", "M-1002", "M-1003"];
+/// Plates in the clip that are nobody's.
+pub const STRANGERS: [&str; 2] = ["浙B7K319", "京N5Q862"];
+/// The clip, and the time for a slow machine around it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn bundled(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name)
+}
+
+pub fn forecourt(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forecourt"));
+    command.args(arguments).env_remove("FORECOURT_CONFIG").env_remove("FORECOURT_LOG").stdin(Stdio::null());
+    command
+}
+
+pub fn run(arguments: &[&str]) -> Output {
+    let output = forecourt(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Settings in a folder of their own.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub fn new(source: &str, port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[site]\ntenant = \"acme\"\nsite = \"test\"\ndevice = \"box-1\"\n\
+             [storage]\nfolder = \"state\"\ncontrol_socket = \"control.sock\"\n\
+             [[camera]]\nid = \"gate\"\nsource = \"{source}\"\nmotion_gate = false\n\
+             [visits]\nabsent_after = \"6s\"\ndwell_gap = \"3s\"\ndwell_min = \"1s\"\ndwell_marks = [\"5s\"]\n\
+             [mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n"
+        );
+        std::fs::write(folder.path().join("forecourt.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    pub fn config(&self) -> String {
+        self.path("forecourt.toml")
+    }
+
+    pub fn import(&self) {
+        run(&["members", "import", &bundled("members.csv").to_string_lossy(), "--config", &self.config()]);
+    }
+
+    pub fn start(&self) -> Service {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let arguments = ["run", "--config", &self.config(), "--log", "debug"];
+        Service(forecourt(&arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// What the running service answers; `None` while it does not.
+    pub fn status(&self) -> Option<Value> {
+        let output = forecourt(&["status", "--json", "--config", &self.config()]).output().unwrap();
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+}
+
+/// A running service; killed when dropped.
+pub struct Service(pub Child);
+
+impl Service {
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    pub fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.0.wait().unwrap();
+    }
+
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        self.signal(Signal::SIGTERM);
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "the service does not stop");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Distinct events by id, each held against the contract.
+pub fn events<'a>(payloads: impl IntoIterator<Item = &'a [u8]>) -> BTreeMap<String, Value> {
+    let valid = payloads.into_iter().map(contract::validate);
+    valid.map(|event| (event["id"].as_str().unwrap().to_owned(), event)).collect()
+}
+
+/// Members that events of a kind are about, in order.
+pub fn members(events: &BTreeMap<String, Value>, kind: &str) -> Vec<String> {
+    let is = |event: &&Value| event["type"].as_str().unwrap().ends_with(kind);
+    let of = |event: &Value| event["data"]["member_ref"].as_str().unwrap().to_owned();
+    let mut members: Vec<String> = events.values().filter(is).map(of).collect();
+    members.sort();
+    members
+}
+
+pub fn seen(observer: &Subscriber) -> BTreeMap<String, Value> {
+    events(observer.seen.iter().map(|arrival| arrival.payload.as_slice()))
+}
+
