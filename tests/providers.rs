@@ -79,8 +79,7 @@ fn a_provider_that_does_not_exist_is_a_finding() {
 fn the_service_says_what_it_runs_on() {
     let folder = tempfile::tempdir().unwrap();
     settings(folder.path(), &all());
-    let mut service =
-        forecourt(folder.path(), &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut service = forecourt(folder.path(), &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     let status = loop {
         let output = forecourt(folder.path(), &["status", "--json"]).output().unwrap();

@@ -137,4 +137,3 @@ pub fn members(events: &BTreeMap<String, Value>, kind: &str) -> Vec<String> {
 pub fn seen(observer: &Subscriber) -> BTreeMap<String, Value> {
     events(observer.seen.iter().map(|arrival| arrival.payload.as_slice()))
 }
-
