@@ -161,7 +161,7 @@ mod tests {
         let folders = PackFolders::new(&[], Path::new(""));
         let pack = pack::open("face-demo", &folders, Path::new("")).unwrap();
         let model = pack.manifest.model(Task::FaceEmbed).unwrap();
-        let runtime = Runtime::find(&crate::config::Inference::default(), std::path::Path::new(".")).unwrap();
+        let runtime = Runtime::find(&crate::config::Inference::default(), Path::new(".")).unwrap();
         let mut embedder = Embedder::load(&pack, model, &runtime).unwrap();
         let bgr: Vec<u8> = (0..64 * 64 * 3).map(|place| (place * 7 % 251) as u8).collect();
         let face = Pixels { width: 64, height: 64, bgr: &bgr };
