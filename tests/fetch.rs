@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
+#[cfg(feature = "onnx")]
+#[path = "common/onnx.rs"]
+#[allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+mod onnx;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -41,9 +46,14 @@ fn server(body: Vec<u8>, requests: usize, most: usize) -> (u16, JoinHandle<Vec<u
 }
 
 fn fetch(folder: &Path, port: u16, body: &[u8], sha256: &str) -> Output {
+    fetch_with(folder, port, body, sha256, "")
+}
+
+/// `manifest`: a line of the catalog.
+fn fetch_with(folder: &Path, port: u16, body: &[u8], sha256: &str, manifest: &str) -> Output {
     let catalog = folder.join("catalog.toml");
     let text = format!(
-        "format = 1\n[[pack]]\nname = \"toy\"\ntask = \"face-detect\"\nlicence = \"MIT\"\nsource = \"here\"\n[[pack.file]]\n\
+        "format = 1\n[[pack]]\nname = \"toy\"\ntask = \"face-detect\"\nlicence = \"MIT\"\nsource = \"here\"\n{manifest}[[pack.file]]\n\
          name = \"toy.onnx\"\nurl = \"http://127.0.0.1:{port}/toy.onnx\"\nbytes = {}\nsha256 = \"{sha256}\"\n",
         body.len()
     );
@@ -55,6 +65,31 @@ fn fetch(folder: &Path, port: u16, body: &[u8], sha256: &str) -> Output {
 
 fn sha256(body: &[u8]) -> String {
     Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn what_was_fetched_is_a_pack_that_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = onnx::reader_model("皖A12345");
+    let words = |sha256: &str| {
+        let model = onnx::reader_words("toy.onnx", sha256, onnx::CHARSET);
+        format!("manifest = '''\nformat = 1\nname = \"toy\"\nversion = \"1\"\nlicence = \"MIT\"\n{model}'''\n")
+    };
+    let (port, _server) = server(body.clone(), 1, body.len());
+    let output = fetch_with(folder.path(), port, &body, &sha256(&body), &words(&sha256(&body)));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && said.contains("plate-ocr runs"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    // The file is there already; a manifest that does not fit it is told.
+    let wrong = words(&sha256(&body)).replace("height = 24", "height = 48");
+    let output = fetch_with(folder.path(), port, &body, &sha256(&body), &wrong);
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("pack.toml"));
 }
 
 #[test]

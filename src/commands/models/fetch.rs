@@ -1,7 +1,7 @@
 //! `forecourt models fetch`: public models of the catalog, resumed where a line broke, checked against size and hash.
 //!
-//! A file gets its name only when its hash is right. It becomes a pack with the manifest that the catalog carries, or
-//! with one that is written beside it (`docs/packs.md`).
+//! A file gets its name only when its hash is right. It becomes a pack with the manifest that the catalog carries, which is
+//! verified like any other (`models verify`), or with one that is written beside it (`docs/packs.md`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::super::Exit;
+use super::super::vision::Setup;
+use super::verify;
+use crate::cli::Global;
 
 /// The catalog of this version of the program.
 const CATALOG: &str = include_str!("../../../models/catalog.toml");
@@ -66,7 +69,7 @@ struct Wanted {
 }
 
 /// Fetches, or lists.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     let text = match &args.catalog {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?,
         None => CATALOG.to_owned(),
@@ -89,12 +92,22 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     for file in &entry.file {
         fetch(file, &folder).with_context(|| format!("`{}`", file.url))?;
     }
-    match &entry.manifest {
-        Some(manifest) => fs::write(folder.join("pack.toml"), manifest)?,
-        None => eprintln!("It comes without a manifest: write `pack.toml` as docs/packs.md says."),
+    let Some(manifest) = &entry.manifest else {
+        eprintln!("It comes without a manifest: write `pack.toml` as docs/packs.md says.");
+        println!("{}", folder.display());
+        return Ok(Exit::Ok);
+    };
+    let path = folder.join("pack.toml");
+    fs::write(&path, manifest).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let folder = folder.canonicalize()?;
+    let judged = verify::run(&[folder.display().to_string()], &Setup::new(global)?, global.json)?;
+    if judged != Exit::Ok {
+        eprintln!(
+            "The files are what the catalog promises, but the manifest does not fit them: correct `{}`.",
+            path.display()
+        );
     }
-    println!("{}", folder.display());
-    Ok(Exit::Ok)
+    Ok(judged)
 }
 
 fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
@@ -183,4 +196,28 @@ fn hash(path: &Path) -> anyhow::Result<String> {
         }
     }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::pack::{Manifest, Task};
+
+    #[test]
+    fn every_manifest_of_the_catalog_is_one_and_names_the_file_that_is_fetched() {
+        let catalog: Catalog = toml::from_str(CATALOG).unwrap();
+        let mut told = 0;
+        for entry in &catalog.pack {
+            let Some(text) = &entry.manifest else { continue };
+            let manifest =
+                Manifest::parse(text, Path::new(&entry.name)).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+            assert_eq!(manifest.name, entry.name);
+            let [model] = manifest.models.as_slice() else { panic!("{}: one model", entry.name) };
+            assert_eq!(Some(model.task), Task::from_word(&entry.task));
+            let wanted = &entry.file[0];
+            assert_eq!((&model.file, &model.sha256), (&wanted.name, &wanted.sha256));
+            told += 1;
+        }
+        assert_eq!(told, 3);
+    }
 }

@@ -65,7 +65,7 @@ enum Action {
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     match &args.action {
-        Action::Fetch(args) => return fetch::run(args),
+        Action::Fetch(args) => return fetch::run(args, global),
         Action::Pack(args) => return bundle::pack(args),
         Action::Sign(args) => return bundle::sign(args),
         Action::Install(args) => return bundle::install(args, global.json),
