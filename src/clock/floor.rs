@@ -13,6 +13,8 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 
+/// Where the units of the package keep the time.
+pub const INSTALLED: &str = "/var/lib/forecourt-clock/last";
 /// Slack of the comparison between the wall clock and the time since the start.
 const SLACK: Duration = Duration::from_secs(120);
 

@@ -14,11 +14,8 @@ use serde_json::json;
 use super::Exit;
 use crate::cli::Global;
 use crate::clock::Boot;
-use crate::clock::floor::{self, Facts};
+use crate::clock::floor::{self, Facts, INSTALLED};
 use crate::domain::time::TimeQuality;
-
-/// Where the units of the package keep the time.
-pub(super) const INSTALLED: &str = "/var/lib/forecourt-clock/last";
 
 /// What was typed after `clock`.
 #[derive(Debug, clap::Args)]

@@ -66,7 +66,7 @@ fn play(args: &Args, json: bool, folder: &Path) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     let service = std::thread::spawn({
         let (config, base, stop) = (config.clone(), folder.to_owned(), Arc::clone(&stop));
-        move || service::run(&config, &base, &stop)
+        move || service::run(&config, &base, None, &stop)
     });
     let mut shown = Shown { json, ..Shown::default() };
     let status = watch(&config, &messages, &mut shown, || service.is_finished());

@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -12,7 +13,9 @@ use super::Exit;
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::inference::pack::install::state;
+use crate::pipeline::changes::Changes;
 use crate::pipeline::service::{self, Ended};
+use crate::store::spool::{self, OpenError};
 
 /// What was typed after `run`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +24,15 @@ pub struct Args {}
 /// Runs it until SIGTERM or SIGINT; a second signal ends it at once.
 pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
     let path = global.settings_file().context("name the settings file with `--config FILE`")?;
-    let loaded = config::load(path)?;
+    let alone = config::load(path)?;
+    let folder = alone.base.join(&alone.config.storage.folder);
+    let mut changes = Changes::open(&folder);
+    // A second service is refused a little later; it must not count as a start of the first.
+    if !spool::is_owned(&folder) {
+        count_start(&alone.config, &alone.base);
+        changes.count_start();
+    }
+    let loaded = changes.settings(path)?;
     let findings = loaded.check_service(true);
     if !findings.is_empty() {
         for finding in &findings {
@@ -34,10 +45,24 @@ pub fn run(_: Args, global: &Global) -> anyhow::Result<Exit> {
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(Exit::Failed as u8), Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    watch_new_packs(&loaded.config, &loaded.base);
-    match service::run(&loaded.config, &loaded.base, &stop)? {
-        Ended::Stopped => Ok(Exit::Ok),
-        Ended::Again => Err(begin_anew()),
+    keep_new_packs(&loaded.config, &loaded.base);
+    match service::run(&loaded.config, &loaded.base, Some(path), &stop) {
+        Ok(Ended::Stopped) => Ok(Exit::Ok),
+        Ok(Ended::Again) => Err(begin_anew()),
+        Err(error) => Err(without_the_change(error, &folder)),
+    }
+}
+
+/// A service that fails with a change of the platform on trial begins anew without it.
+fn without_the_change(error: anyhow::Error, folder: &Path) -> anyhow::Error {
+    let mut changes = Changes::open(folder);
+    let is_second = error.downcast_ref::<OpenError>().is_some_and(|error| matches!(error, OpenError::Busy { .. }));
+    if is_second || changes.trial().is_none() {
+        return error;
+    }
+    match changes.take_back(&format!("the service failed with it: {error:#}")) {
+        Ok(()) => begin_anew(),
+        Err(_) => error,
     }
 }
 
@@ -49,23 +74,35 @@ fn begin_anew() -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot begin anew as `{}`", program.display()))
 }
 
-/// Counts this start for packs that are on probation, which may roll one back; keeps them after a quarter of an hour.
-fn watch_new_packs(config: &Config, base: &Path) {
+/// Folders in which packs were installed.
+fn folders(config: &Config, base: &Path) -> Vec<PathBuf> {
     let folders = config.plates.pack_folders.iter().chain(&config.faces.pack_folders).map(|folder| base.join(folder));
     let mut folders: Vec<PathBuf> = folders.filter(|folder| !state::installed(folder).is_empty()).collect();
     folders.sort();
     folders.dedup();
-    for folder in &folders {
+    folders
+}
+
+/// Counts this start for packs that are on probation, which may roll one back.
+fn count_start(config: &Config, base: &Path) {
+    for folder in &folders(config, base) {
         state::count_start(folder);
     }
-    if !folders.is_empty() {
-        // Ends with the process: a service that falls before keeps nothing.
-        let keep = move || {
-            std::thread::sleep(state::PROBATION);
-            folders.iter().for_each(|folder| state::keep(folder));
-        };
-        if let Err(error) = std::thread::Builder::new().name("probation".to_owned()).spawn(keep) {
-            tracing::warn!(%error, "New packs stay on probation.");
-        }
+}
+
+/// Keeps packs on probation when the service has run so long.
+fn keep_new_packs(config: &Config, base: &Path) {
+    let folders = folders(config, base);
+    if folders.is_empty() {
+        return;
+    }
+    // Ends with the process: a service that falls before keeps nothing. A little after the platform's desk has judged.
+    let after = config.commands.probation + Duration::from_secs(10);
+    let keep = move || {
+        std::thread::sleep(after);
+        folders.iter().for_each(|folder| state::keep(folder));
+    };
+    if let Err(error) = std::thread::Builder::new().name("probation".to_owned()).spawn(keep) {
+        tracing::warn!(%error, "New packs stay on probation.");
     }
 }

@@ -149,7 +149,7 @@ impl Default for Health {
 }
 
 /// Commands from the platform.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Commands {
     /// Public keys whose commands are obeyed: 64 hexadecimal digits each, or files, named with their folder.
@@ -159,6 +159,24 @@ pub struct Commands {
     /// Obey commands that change something although nobody signed them: whoever may publish to the box's topics can then
     /// give them.
     pub unsigned: bool,
+    /// Time of service without a fault after which changed settings or a new pack are kept; else they are rolled back.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub probation: Duration,
+    /// Folders with the public keys, `*.pub`, of whoever may sign packs of models.
+    pub pack_keys: Vec<PathBuf>,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self {
+            trusted_keys: Vec::new(),
+            unsigned: false,
+            probation: Duration::from_secs(15 * 60),
+            // Keys of the site before those of the image.
+            pack_keys: ["/etc/forecourt/trust", "/usr/share/forecourt/trust"].map(PathBuf::from).to_vec(),
+        }
+    }
 }
 
 /// What may leave the box, and how what stays on it is protected.

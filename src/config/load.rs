@@ -9,12 +9,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 use super::finding::{Code, ConfigErrors, Finding};
 use super::places::{self, Places};
-use super::{Config, checks, keys, paths};
+use super::{Config, checks, keys, patch, paths};
 
 /// A settings file larger than this is something else.
 const MOST_BYTES: u64 = 1 << 20;
@@ -52,6 +53,30 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let base = file.parent().map(Path::to_owned).unwrap_or_default();
     paths::resolve(&mut config, &base);
     Ok(Loaded { config, base, path: Some(path.to_owned()), places })
+}
+
+/// Reads a settings file and lays a patch from afar over it. What is wrong is told by key: the file has no line for it.
+pub fn load_patched(path: &Path, patch: &Map<String, Value>) -> Result<Loaded, ConfigErrors> {
+    let alone = load(path)?;
+    if patch.is_empty() {
+        return Ok(alone);
+    }
+    let fail = |findings| ConfigErrors { path: path.to_owned(), findings };
+    let text = read(path).map_err(|finding| fail(vec![finding]))?;
+    let text = patched(&text, patch).map_err(|problem| {
+        fail(vec![Finding::new(Code::BadValue, "", problem, "send a patch that fits the settings of this box")])
+    })?;
+    let mut config = from_text(&text)
+        .map_err(|findings| fail(findings.into_iter().map(|finding| Finding { line: None, ..finding }).collect()))?;
+    paths::resolve(&mut config, &alone.base);
+    Ok(Loaded { config, places: Places::default(), ..alone })
+}
+
+fn patched(text: &str, patch: &Map<String, Value>) -> Result<String, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    patch::apply(&mut table, patch)?;
+    toml::to_string(&table).map_err(|error| error.to_string())
 }
 
 /// Reads a settings file, or takes the defaults when none is named; then relative paths start in the working folder.

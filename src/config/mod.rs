@@ -14,6 +14,7 @@ mod keys;
 mod load;
 #[cfg(test)]
 mod load_tests;
+pub mod patch;
 mod paths;
 mod places;
 mod recognition;
@@ -27,7 +28,7 @@ pub use crate::domain::site::{CameraRole, ZoneKind};
 pub use cameras::{Camera, Sense, Zone};
 pub use delivery::{Commands, Health, Mqtt, Outbox, Privacy, Protocol};
 pub use finding::{Code, ConfigErrors, Finding};
-pub use load::{Loaded, from_text, load, load_or_default};
+pub use load::{Loaded, from_text, load, load_or_default, load_patched};
 pub use recognition::{Faces, Inference, Members, Plates, Provider, Visits};
 
 /// JSON Schema of the file.

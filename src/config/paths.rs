@@ -13,6 +13,7 @@ pub(super) fn resolve(config: &mut Config, base: &Path) {
     let of_mqtt = [&mut mqtt.password_file, &mut mqtt.ca_file, &mut mqtt.certificate_file, &mut mqtt.key_file];
     fixed.extend(of_mqtt.into_iter().filter_map(Option::as_mut));
     fixed.extend(inference.library.as_mut());
+    fixed.extend(commands.pack_keys.iter_mut());
     for path in fixed {
         *path = from(base, path);
     }

@@ -4,14 +4,17 @@
 //! `replay` drives it frame by frame on a clip's own time, `service` from threads on the machine's.
 
 mod beside;
+pub mod changes;
 pub mod control;
 pub mod delivery;
 pub mod eyes;
 mod faces;
+pub mod fetch;
 pub mod health;
 mod house;
 mod listing;
 pub mod members;
+pub mod packs;
 pub mod people;
 pub mod platform;
 pub mod publish;

@@ -85,11 +85,11 @@ pub enum Ended {
 /// What is worth a look, by camera; written by the rules, read by inference.
 type Wishes = Arc<Mutex<HashMap<String, Attention>>>;
 
-/// Runs until `stop` is raised, or a thread dies.
+/// Runs until `stop` is raised, or a thread dies. `file`: where the settings came from; without it they cannot be patched.
 ///
 /// # Errors
 /// What kept it from starting, or which thread died.
-pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+pub fn run(config: &Config, base: &Path, file: Option<&Path>, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
     // Whatever is made from here on is the service's alone; the control socket opens itself to the group.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let (clock, boot) = (Clock::system(), Boot::system());
@@ -143,6 +143,7 @@ pub fn run(config: &Config, base: &Path, stop: &Arc<AtomicBool>) -> anyhow::Resu
         shown,
         times: gauge.times,
         share: gauge.share,
+        file: file.map(Path::to_owned),
     };
     let desk = spawn("platform", {
         let (off, config, base) = (Arc::clone(&off), config.clone(), base.to_owned());

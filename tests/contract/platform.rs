@@ -148,6 +148,8 @@ fn device_facts() -> DeviceFacts {
         capabilities: vec![
             Capability { command: CommandName::MembersRefresh, signed: false },
             Capability { command: CommandName::MemberDelete, signed: true },
+            Capability { command: CommandName::ConfigPatch, signed: true },
+            Capability { command: CommandName::PackInstall, signed: true },
         ],
         max_packet: 262_144,
     }
@@ -157,7 +159,12 @@ fn device_facts() -> DeviceFacts {
 pub fn messages() -> Vec<(&'static str, Value)> {
     let presence = Presence { online: true, session: 3_000_001, epoch: "f3k7q2".into(), version: "1.0.0".into() };
     let models = ModelFacts { plates: vec!["plate-cn".into()], faces: vec![], region: "cn".into() };
-    let config = ConfigFacts { sha256: "c3".repeat(32), version: "0.1.0".into() };
+    let config = ConfigFacts {
+        sha256: "c3".repeat(32),
+        version: "0.1.0".into(),
+        patched: vec!["camera.gate.analysis_fps".into(), "visits.absent_after".into()],
+        probation: Some("p-17".into()),
+    };
     vec![
         ("state-online", json!(presence)),
         ("members-head", json!(head(Kind::Manifest))),

@@ -1,79 +1,10 @@
 //! Commands (T31): effect once, answer always.
 
-use forecourt::domain::sync::{COMMAND_FORMAT, SigningKey};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::broker::{Mosquitto, mosquitto};
-use crate::contract;
-use crate::site::{Ear, PATIENCE, ROOT, Service, Site, publish};
-
-struct Stage {
-    site: Site,
-    broker: Mosquitto,
-    ear: Ear,
-    _folder: tempfile::TempDir,
-}
-
-impl Stage {
-    fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let broker = mosquitto(folder.path(), true)?;
-        let (site, ear) = (Site::new(broker.port), Ear::listen(broker.port));
-        Some(Self { site, broker, ear, _folder: folder })
-    }
-
-    /// A service that has told what it can do.
-    fn start(&mut self) -> Service {
-        let service = self.site.start();
-        let online = self.ear.until(PATIENCE, |ear| ear.newest.contains_key("state/device"));
-        assert!(online, "{}", self.site.log());
-        service
-    }
-
-    fn request(&self, name: &str, id: &str, args: Value, key: Option<&str>) -> Value {
-        let now = Timestamp::now();
-        let mut request = json!({
-            "name": name, "id": id, "issued": now, "expires": now + SignedDuration::from_mins(10), "args": args,
-        });
-        let Some(key) = key else { return request };
-        request["format"] = json!(COMMAND_FORMAT);
-        request["audience"] = json!("acme/test/box-1");
-        let text = std::fs::read_to_string(self.site.path(&format!("{key}.key"))).unwrap();
-        SigningKey::parse(&text).unwrap().sign(request)
-    }
-
-    fn send(&self, name: &str, id: &str, payload: &[u8]) {
-        publish(self.broker.port, &format!("{ROOT}/cmd/{name}/{id}"), payload, &[]);
-    }
-
-    /// Sends, and returns the last answer.
-    #[track_caller]
-    fn answer(&mut self, name: &str, id: &str, payload: &[u8]) -> Value {
-        let topic = format!("cmdres/{name}/{id}");
-        let known = self.ear.all.iter().filter(|(on, _)| *on == topic).count();
-        self.send(name, id, payload);
-        let last = |answer: &Value| ["successful", "failed", "refused"].contains(&answer["state"].as_str().unwrap());
-        let done = self.ear.until(PATIENCE, |ear| {
-            ear.all.iter().filter(|(on, _)| *on == topic).skip(known).any(|(_, answer)| last(answer))
-        });
-        assert!(done, "no answer to {name}/{id}: {:?}\n{}", self.ear.answers(name, id), self.site.log());
-        let answer = self.ear.newest[&topic].clone();
-        contract::validate_as("command-answer", &answer);
-        answer
-    }
-
-    fn reason(&mut self, name: &str, id: &str, request: &Value) -> String {
-        let answer = self.answer(name, id, request.to_string().as_bytes());
-        assert_eq!(answer["state"], "refused", "{answer}");
-        answer["reason"]["code"].as_str().unwrap().to_owned()
-    }
-
-    /// How often the service has begun.
-    fn starts(&self) -> usize {
-        self.site.log().matches("Started.").count()
-    }
-}
+use crate::site::{PATIENCE, ROOT, publish};
+use crate::stage::Stage;
 
 #[test]
 fn t31_whatever_must_not_be_done_is_refused_with_its_reason() {
@@ -85,7 +16,16 @@ fn t31_whatever_must_not_be_done_is_refused_with_its_reason() {
         .iter()
         .map(|each| each["command"].as_str().unwrap())
         .collect();
-    assert_eq!(offered, ["members-refresh", "snapshot-health", "support-bundle", "member-delete", "restart"]);
+    let all = [
+        "members-refresh",
+        "snapshot-health",
+        "support-bundle",
+        "member-delete",
+        "restart",
+        "config-patch",
+        "pack-install",
+    ];
+    assert_eq!(offered, all);
 
     let unsigned = stage.request("restart", "r1", json!({}), None);
     assert_eq!(stage.reason("restart", "r1", &unsigned), "not-authorised");

@@ -5,6 +5,7 @@
 //! | `lists` (T28) | the box is killed while a list comes in; pieces that are wrong, old, foreign or not signed |
 //! | `canary` (T32) | strangers pass: nothing of them is written, said or kept |
 //! | `commands` (T31) | each command ten times, expired, unknown, not authorised; the box is killed in the middle |
+//! | `changes`, `packs` | a change that the box is not well with: killed again and again, a service that cannot start, no broker |
 //!
 //! `make test` runs the short form, `FORECOURT_SOAK=1` the long one.
 
@@ -23,12 +24,15 @@
 #[path = "../delivery/broker.rs"]
 mod broker;
 mod canary;
+mod changes;
 #[path = "../delivery/checker.rs"]
 mod checker;
 mod commands;
 #[path = "../support/contract.rs"]
 mod contract;
 mod lists;
+mod packs;
 mod site;
+mod stage;
 #[path = "../delivery/wire.rs"]
 mod wire;

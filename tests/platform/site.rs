@@ -47,6 +47,12 @@ impl Site {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
+    /// Adds lines to the settings, whose last table is `[commands]`.
+    pub fn add(&self, lines: &str) {
+        let path = self.path("forecourt.toml");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + lines).unwrap();
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }

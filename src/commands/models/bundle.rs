@@ -1,26 +1,21 @@
 //! `forecourt models pack|sign|install|rollback`: packs on their way to a box.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use minisign::{SecretKey, SecretKeyBox};
 use serde_json::json;
 
 use super::super::Exit;
-use crate::clock::{Boot, floor};
-use crate::domain::time::TimeQuality;
-use crate::inference::pack::install::{Installer, Knowledge, Label, Trust, bundle, roll_back, trust};
+use crate::inference::pack::install::{Installer, Label, Trust, bundle, roll_back, trust};
 use crate::inference::pack::{self, PackFolders};
+use crate::pipeline::packs::{knowledge, try_out};
 
 /// Where a box keeps installed packs.
 const PACKS: &str = "/var/lib/forecourt/packs";
 /// Whose signatures a box trusts: keys of the site before those of the image.
 const TRUST: [&str; 2] = ["/etc/forecourt/trust", "/usr/share/forecourt/trust"];
-/// Patience with the test of a pack.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What was typed after `models pack`.
 #[derive(Debug, clap::Args)]
@@ -144,7 +139,9 @@ pub fn install(args: &InstallArgs, as_json: bool) -> anyhow::Result<Exit> {
             "Pack `{}` {} is in use from the next start of the service on: systemctl restart forecourt",
             label.name, label.version
         );
-        println!("It is on probation for 15 minutes of service; until then it is rolled back when the service falls.");
+        println!(
+            "It is on probation for `commands.probation` of service; until then it is rolled back when the service falls."
+        );
     }
     Ok(Exit::Ok)
 }
@@ -154,37 +151,4 @@ pub fn rollback(args: &RollbackArgs) -> anyhow::Result<Exit> {
     let before = roll_back(&args.packs, &args.name)?;
     println!("Pack `{}`: {before} is in use from the next start of the service on.", args.name);
     Ok(Exit::Ok)
-}
-
-fn knowledge() -> Knowledge {
-    let built = std::env::current_exe().and_then(std::fs::metadata).and_then(|about| about.modified()).ok();
-    let built = built.and_then(|at| Timestamp::try_from(at).ok());
-    let floor = floor::read(super::super::clock::INSTALLED.as_ref()).max(built).unwrap_or(Timestamp::UNIX_EPOCH);
-    Knowledge { now: Timestamp::now(), trusted: Boot::system().quality() != TimeQuality::Unsynced, floor }
-}
-
-/// In a process of its own: a model may make ONNX Runtime crash, or run for ever.
-fn try_out(folder: &Path) -> anyhow::Result<()> {
-    let program = std::env::current_exe()?;
-    let mut child = Command::new(program)
-        .args(["models", "verify", "--json"])
-        .arg(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("cannot start the test")?;
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match child.try_wait()? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => bail!("`forecourt models verify {}` says why ({status})", folder.display()),
-            None if Instant::now() >= until => {
-                child.kill()?;
-                child.wait()?;
-                bail!("it takes longer than {} s", PATIENCE.as_secs());
-            }
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
 }

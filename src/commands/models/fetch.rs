@@ -3,27 +3,23 @@
 //! A file gets its name only when its hash is right. It becomes a pack with the manifest that the catalog carries, which is
 //! verified like any other (`models verify`), or with one that is written beside it (`docs/packs.md`).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::super::Exit;
 use super::super::vision::Setup;
 use super::verify;
 use crate::cli::Global;
+use crate::pipeline::fetch::{agent, append};
 
 /// The catalog of this version of the program.
 const CATALOG: &str = include_str!("../../../models/catalog.toml");
-/// Where Debian keeps the authorities that the world trusts.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Attempts at a file whose line breaks.
 const ATTEMPTS: u32 = 5;
 
@@ -122,7 +118,7 @@ fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
     let bar = ProgressBar::new(file.bytes).with_message(file.name.clone());
     bar.set_style(ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}")?);
     for attempt in 1.. {
-        match append(&agent, file, &part, &bar) {
+        match append(&agent, &file.url, file.bytes, &part, &mut |there| bar.set_position(there)) {
             Ok(()) => break,
             Err(error) if attempt == ATTEMPTS => {
                 return Err(error.context(format!("given up after {ATTEMPTS} attempts")));
@@ -138,53 +134,6 @@ fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
     }
     fs::rename(&part, &whole)?;
     Ok(())
-}
-
-/// Asks for what is still missing and appends it.
-fn append(agent: &ureq::Agent, file: &Wanted, part: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
-    let have = fs::metadata(part).map_or(0, |about| about.len());
-    if have >= file.bytes {
-        return Ok(());
-    }
-    let mut answer = agent.get(&file.url).header("Range", &format!("bytes={have}-")).call().context("no answer")?;
-    // A server that does not know ranges sends all of it from the start.
-    let from = if answer.status().as_u16() == 206 { have } else { 0 };
-    let mut sink = OpenOptions::new().create(true).truncate(from == 0).append(from > 0).write(true).open(part)?;
-    bar.set_position(from);
-    let mut body = answer.body_mut().with_config().limit(file.bytes + 1).reader();
-    let (mut piece, mut total) = (vec![0; 64 << 10], from);
-    loop {
-        let read = body.read(&mut piece).context("the line broke")?;
-        if read == 0 {
-            break;
-        }
-        total += read as u64;
-        ensure!(total <= file.bytes, "it is larger than the {} bytes of the catalog", file.bytes);
-        sink.write_all(&piece[..read])?;
-        bar.set_position(total);
-    }
-    sink.sync_all()?;
-    ensure!(total == file.bytes, "it ended after {total} of {} bytes", file.bytes);
-    Ok(())
-}
-
-fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
-    let local = url.starts_with("http://127.0.0.1:");
-    ensure!(local || url.starts_with("https://"), "it is no https:// address");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
-    if !local {
-        let pem = fs::read(AUTHORITIES).with_context(|| format!("`{AUTHORITIES}`; apt-get install ca-certificates"))?;
-        let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-    }
-    let config = ureq::Agent::config_builder().tls_config(tls.build()).timeout_connect(Some(Duration::from_secs(20)));
-    Ok(config.timeout_recv_response(Some(Duration::from_secs(30))).build().new_agent())
 }
 
 fn hash(path: &Path) -> anyhow::Result<String> {

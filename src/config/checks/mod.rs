@@ -35,6 +35,7 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     report.time("health.interval", config.health.interval, Duration::from_secs(5)..=HOUR);
     trusted_keys("members", &config.members.trusted_keys, &mut report);
     trusted_keys("commands", &config.commands.trusted_keys, &mut report);
+    report.time("commands.probation", config.commands.probation, Duration::from_secs(5)..=HOUR);
     outbox(&config.outbox, &mut report);
     mqtt::check(&config.mqtt, &mut report);
     privacy(&config.privacy, &mut report);

@@ -22,12 +22,23 @@ pub enum CommandName {
     MemberDelete,
     /// Start the service anew.
     Restart,
+    /// Change settings; taken back by itself when the box is not well with them.
+    ConfigPatch,
+    /// Fetch and install a signed pack of models; taken back by itself when the box is not well with it.
+    PackInstall,
 }
 
 impl CommandName {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::MembersRefresh, Self::SnapshotHealth, Self::SupportBundle, Self::MemberDelete, Self::Restart];
+    pub const ALL: [Self; 7] = [
+        Self::MembersRefresh,
+        Self::SnapshotHealth,
+        Self::SupportBundle,
+        Self::MemberDelete,
+        Self::Restart,
+        Self::ConfigPatch,
+        Self::PackInstall,
+    ];
 
     /// The word in the topic.
     pub fn word(self) -> &'static str {
@@ -37,6 +48,8 @@ impl CommandName {
             Self::SupportBundle => "support-bundle",
             Self::MemberDelete => "member-delete",
             Self::Restart => "restart",
+            Self::ConfigPatch => "config-patch",
+            Self::PackInstall => "pack-install",
         }
     }
 
@@ -47,7 +60,7 @@ impl CommandName {
 
     /// Does it change something? Then whoever may publish on the broker is not enough: it must be signed.
     pub fn changes(self) -> bool {
-        matches!(self, Self::MemberDelete | Self::Restart)
+        matches!(self, Self::MemberDelete | Self::Restart | Self::ConfigPatch | Self::PackInstall)
     }
 }
 
@@ -111,7 +124,8 @@ impl AnswerState {
 /// Why something was refused or failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
-    /// One word, such as `expired`, `unknown`, `not-authorised`, `not-readable`, `id-used`, `too-many`.
+    /// One word, such as `expired`, `unknown`, `not-authorised`, `not-readable`, `not-allowed`, `not-valid`, `busy`, `id-used`,
+    /// `too-many`, `rolled-back`.
     pub code: String,
     /// In words.
     pub words: String,

@@ -111,6 +111,12 @@ pub struct ConfigFacts {
     pub sha256: String,
     /// Version of the program whose settings they are.
     pub version: String,
+    /// Keys whose values came with `config-patch`; everything else is as it stands in the box's own file.
+    #[serde(default)]
+    pub patched: Vec<String>,
+    /// Id of the command whose change, of settings or of a pack, is on probation; null: none.
+    #[serde(default)]
+    pub probation: Option<String>,
 }
 
 /// The ranges of numbers below `all` that are not in `held` (sorted), the first ones.

@@ -13,9 +13,9 @@ use crate::pipeline::control::Question;
 use crate::store::members::{JournalEntry, StoreError};
 
 /// What came of it: a result, or why not.
-type Done = Result<Value, Reason>;
+pub(super) type Done = Result<Value, Reason>;
 
-fn failed(code: &str, words: impl ToString) -> Reason {
+pub(super) fn failed(code: &str, words: impl ToString) -> Reason {
     Reason { code: code.to_owned(), words: words.to_string() }
 }
 
@@ -23,35 +23,44 @@ impl Office {
     /// Does a command that was just accepted.
     pub(super) fn perform(&mut self, command: CommandName, mut entry: JournalEntry) -> Result<(), StoreError> {
         self.progress(&mut entry, AnswerState::Executing, Ok(Value::Null))?;
-        if command == CommandName::Restart {
-            self.restart_due = Some(Instant::now() + FAREWELL);
-            return Ok(());
-        }
-        let done = self.act(command, &entry)?;
+        let Some(done) = self.act(command, &entry)? else { return Ok(()) };
         let state = if done.is_ok() { AnswerState::Successful } else { AnswerState::Failed };
         self.progress(&mut entry, state, done)
     }
 
     /// Goes on with a command that was under way when the service ended. All but `restart` may be done twice without
-    /// harm, and that one was done: the service runs again.
+    /// harm, and that one was done: the service runs again. A change on trial is answered when it is judged.
     pub(super) fn take_up(&mut self, command: CommandName, mut entry: JournalEntry) -> Result<(), StoreError> {
         if command == CommandName::Restart && entry.answer.state == AnswerState::Executing {
             return self.progress(&mut entry, AnswerState::Successful, Ok(json!({ "started_at": self.started_at })));
         }
+        if let Some(why) = self.changes.taken_back(&entry.id) {
+            let reason = failed("rolled-back", why);
+            return self.progress(&mut entry, AnswerState::Failed, Err(reason));
+        }
+        if self.changes.trial().is_some_and(|trial| trial.command == entry.id) {
+            return Ok(());
+        }
         self.perform(command, entry)
     }
 
-    fn act(&mut self, command: CommandName, entry: &JournalEntry) -> Result<Done, StoreError> {
+    /// `None`: it is answered later.
+    fn act(&mut self, command: CommandName, entry: &JournalEntry) -> Result<Option<Done>, StoreError> {
         let args: Map<String, Value> = serde_json::from_str(&entry.args).unwrap_or_default();
-        match command {
-            CommandName::MembersRefresh => self.refresh(),
+        Ok(match command {
+            CommandName::MembersRefresh => Some(self.refresh()?),
             CommandName::SnapshotHealth => {
-                Ok(self.health().map(|health| json!(health)).map_err(|words| failed("no-answer", words)))
+                Some(self.health().map(|health| json!(health)).map_err(|words| failed("no-answer", words)))
             }
-            CommandName::SupportBundle => Ok(self.bundle(&entry.id, &args)),
-            CommandName::MemberDelete => self.delete(&entry.id, &args),
-            CommandName::Restart => Ok(Err(failed("failed", "a restart is not done here"))),
-        }
+            CommandName::SupportBundle => Some(self.bundle(&entry.id, &args)),
+            CommandName::MemberDelete => Some(self.delete(&entry.id, &args)?),
+            CommandName::Restart => {
+                self.restart_due = Some(Instant::now() + FAREWELL);
+                None
+            }
+            CommandName::ConfigPatch => self.patch(&entry.id, &args),
+            CommandName::PackInstall => self.bring(&entry.id, &args),
+        })
     }
 
     fn refresh(&mut self) -> Result<Done, StoreError> {

@@ -5,6 +5,7 @@
 //! writes; receipts go through the rules thread into the outbox. While the disk refuses, letters wait here and at the broker.
 
 mod bundle;
+mod changing;
 mod doing;
 mod lists;
 mod orders;
@@ -21,9 +22,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use super::changes::Changes;
 use super::control::{Asked, Question};
 use super::rules::{source, time_zone};
 use super::service::Message;
@@ -35,6 +37,7 @@ use crate::health::{Share, Times};
 use crate::mqtt::{self, AnswerId, Board, Letter, Topics};
 use crate::store::keys::KeyRing;
 use crate::store::members::{FILE_NAME, ImportOptions, MemberStore, StoreError};
+use changing::Bringing;
 use lists::Lists;
 use watchman::Watchman;
 
@@ -84,6 +87,13 @@ pub struct Office {
     watchman: Watchman,
     times: Arc<Times>,
     share: Arc<Share>,
+    /// The settings file; `None`: settings cannot be patched.
+    file: Option<PathBuf>,
+    changes: Changes,
+    /// When the change on trial is judged.
+    judged_at: Instant,
+    /// A pack on its way, and the command that asked for it.
+    bringing: Option<Bringing>,
 }
 
 /// What the desk is connected to.
@@ -104,6 +114,8 @@ pub struct Wires {
     pub times: Arc<Times>,
     /// Which share of the frames is looked at.
     pub share: Arc<Share>,
+    /// The settings file.
+    pub file: Option<PathBuf>,
 }
 
 /// Opens the member list for writing, and works until `done` is raised. A list that cannot be opened now (a full disk, on
@@ -152,7 +164,7 @@ impl Office {
         (store, lists, commanders): (MemberStore, Lists, TrustedKeys),
     ) -> Self {
         let keys = KeyRing::load(&config.privacy, &folder).map(Arc::new).map_err(|error| error.to_string());
-        let Wires { board, letters, to_rules, stop, again, shown, times, share } = wires;
+        let Wires { board, letters, to_rules, stop, again, shown, times, share, file } = wires;
         Self {
             topics: Topics::new(&config.site, &config.mqtt),
             own: own(config),
@@ -164,6 +176,10 @@ impl Office {
             posted_at: None,
             restart_due: None,
             watchman: Watchman::new(&folder),
+            changes: Changes::open(&folder),
+            judged_at: Instant::now() + config.commands.probation,
+            bringing: None,
+            file,
             times,
             share,
             folder,
@@ -249,6 +265,7 @@ impl Office {
         }
         self.post_members(false);
         self.watch();
+        self.see_to_changes();
         self.restart_when_due();
     }
 
@@ -296,10 +313,18 @@ impl Office {
             region: base_name(&self.config.plates.region),
         };
         self.post("state/models", &models);
-        let settings = serde_json::to_value(&self.config).unwrap_or_default();
-        let digest = hex(&hash_line(canonical(&settings).as_bytes()));
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.post("state/config", &ConfigFacts { sha256: digest, version });
+        self.post_settings();
+    }
+
+    fn post_settings(&self) {
+        let facts = ConfigFacts {
+            sha256: digest_of(&self.config),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            patched: self.changes.keys(),
+            probation: self.changes.trial().map(|trial| trial.command.clone()),
+        };
+        self.show("changes", json!({ "patched": facts.patched, "probation": facts.probation }));
+        self.post("state/config", &facts);
     }
 
     fn post(&self, topic: &str, value: &impl Serialize) {
@@ -336,6 +361,12 @@ impl Office {
             self.stop.store(true, Ordering::Release);
         }
     }
+}
+
+/// The settings without telling them.
+fn digest_of(config: &Config) -> String {
+    let settings = serde_json::to_value(config).unwrap_or_default();
+    hex(&hash_line(canonical(&settings).as_bytes()))
 }
 
 /// The last part of a path: where things lie on the box is nobody's business.

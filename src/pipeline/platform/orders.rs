@@ -45,7 +45,8 @@ impl Office {
     /// What is said in `state/device`; `None`: the box would refuse it.
     pub(super) fn capability(&self, command: CommandName) -> Option<Capability> {
         let signed = command.changes() && !self.config.commands.unsigned;
-        (!signed || !self.commanders.is_empty()).then_some(Capability { command, signed })
+        let can = command != CommandName::ConfigPatch || self.file.is_some();
+        (can && (!signed || !self.commanders.is_empty())).then_some(Capability { command, signed })
     }
 
     /// A command came in.
@@ -153,6 +154,7 @@ impl Office {
             return Err(No::new("not-authorised", words));
         }
         self.judge_time(request)?;
+        self.judge_change(command, &request.args).map_err(|(code, words)| No::new(code, words))?;
         Ok(command)
     }
 

@@ -362,6 +362,12 @@ impl Spool {
     }
 }
 
+/// Does another process own the spool of this folder?
+pub fn is_owned(folder: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(database::with_suffix(&folder.join(FILE_NAME), "-lock")) else { return false };
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
+}
+
 /// The process that holds the lock, in words, as it noted itself.
 fn owner(mut lock: &std::fs::File) -> String {
     let mut text = String::new();

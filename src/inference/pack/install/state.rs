@@ -1,13 +1,12 @@
 //! What a box remembers of an installed pack, and the probation of a new one.
 //!
-//! The service counts its starts while a pack is on probation. After a quarter of an hour of service the pack is kept;
+//! The service counts its starts while a pack is on probation. After `commands.probation` of service the pack is kept;
 //! when the service had to be started too often before, the version before takes its place again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -16,8 +15,6 @@ use tracing::{error, info};
 use super::bundle::Label;
 use super::{clean, current, like_above, roll_back};
 
-/// Service without a fault after which a pack is kept.
-pub const PROBATION: Duration = Duration::from_secs(15 * 60);
 /// Starts of the service that a pack on probation may cost; the first is the one after the installation.
 const MOST_STARTS: u32 = 3;
 
@@ -127,7 +124,7 @@ fn count_one(packs: &Path, name: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// The service has run for [`PROBATION`]: keeps every pack on probation and cleans older versions away.
+/// The service has run for its probation: keeps every pack on probation and cleans older versions away.
 pub fn keep(packs: &Path) {
     for name in installed(packs) {
         if let Err(error) = keep_one(packs, &name) {
