@@ -72,7 +72,7 @@ fn text(status: &Value) -> String {
     page.metric("inference_seconds", "gauge", "Time of a frame, over the last frames.", &times);
     page.one("inference_frames_total", "counter", "Frames that were looked at.", number(&inference["frames"]));
     let given_up = number(&health["governor"]["given_up"]);
-    page.one("governor_frames_total", "counter", "Frames given up under heat or want of memory.", given_up);
+    page.one("governor_frames_total", "counter", "Frames given up under heat, load or want of memory.", given_up);
     let share = number(&health["governor"]["share_percent"]).map(|percent| percent / 100.0);
     page.one("governor_share", "gauge", "Share of the frames that is looked at.", share);
     let waiting = status["outbox"]["waiting"].as_object();

@@ -1,4 +1,4 @@
-//! The governor: under heat or want of memory frames are given up, never events. Pure.
+//! The governor: under heat, load or want of memory frames are given up, never events. Pure.
 
 use crate::domain::event::DeviceHealth;
 
@@ -8,6 +8,12 @@ const WARM_C: f32 = 80.0;
 const HOT_C: f32 = 88.0;
 /// It takes so much less to go back, so that it does not swing.
 const BACK_C: f32 = 5.0;
+/// Processes that want to run, for each core and over a minute: from here on half of the frames.
+const BUSY: f32 = 4.0;
+/// From here on a quarter.
+const SWAMPED: f32 = 8.0;
+/// It takes so much less to go back.
+const BACK_LOAD: f32 = 1.0;
 /// Less memory than this for other programs, in per cent.
 const SCARCE_PERCENT: u64 = 5;
 
@@ -27,11 +33,13 @@ enum Level {
 }
 
 impl Governor {
-    /// Takes new facts; true when something changed.
-    pub fn judge(&mut self, facts: &DeviceHealth) -> bool {
-        let (heat, heat_words) = self.heat(facts);
-        let (memory, memory_words) = memory(facts);
-        let (level, reason) = if memory > heat { (memory, memory_words) } else { (heat, heat_words) };
+    /// Takes new facts of a machine with so many cores; true when something changed.
+    pub fn judge(&mut self, facts: &DeviceHealth, cores: usize) -> bool {
+        let causes = [self.heat(facts), self.load(facts, cores), memory(facts)];
+        let (level, reason) = causes
+            .into_iter()
+            .reduce(|worst, cause| if cause.0 > worst.0 { cause } else { worst })
+            .expect("there are three causes");
         let changed = level != self.level;
         self.level = level;
         self.reason = reason.filter(|_| level > Level::All);
@@ -54,13 +62,23 @@ impl Governor {
 
     fn heat(&self, facts: &DeviceHealth) -> (Level, Option<String>) {
         let Some(heat) = facts.temperature_c else { return (Level::All, None) };
-        let slack = |level: Level| if self.level >= level { BACK_C } else { 0.0 };
-        let level = match heat {
-            hot if hot >= HOT_C - slack(Level::Quarter) => Level::Quarter,
-            warm if warm >= WARM_C - slack(Level::Half) => Level::Half,
+        (self.level_of(heat, [WARM_C, HOT_C], BACK_C), Some(format!("the processor has {heat:.0} °C")))
+    }
+
+    fn load(&self, facts: &DeviceHealth, cores: usize) -> (Level, Option<String>) {
+        let Some(load) = facts.load else { return (Level::All, None) };
+        let words = format!("a load of {load:.0} on {cores} cores");
+        (self.level_of(load / cores.max(1) as f32, [BUSY, SWAMPED], BACK_LOAD), Some(words))
+    }
+
+    /// It takes `back` less to leave a level than to enter it.
+    fn level_of(&self, value: f32, [half, quarter]: [f32; 2], back: f32) -> Level {
+        let slack = |level: Level| if self.level >= level { back } else { 0.0 };
+        match value {
+            most if most >= quarter - slack(Level::Quarter) => Level::Quarter,
+            much if much >= half - slack(Level::Half) => Level::Half,
             _ => Level::All,
-        };
-        (level, Some(format!("the processor has {heat:.0} °C")))
+        }
     }
 }
 
@@ -87,23 +105,38 @@ mod tests {
         let shares: Vec<u8> = [60.0, 81.0, 78.0, 89.0, 84.0, 82.0, 74.0]
             .into_iter()
             .map(|celsius| {
-                governor.judge(&at(celsius));
+                governor.judge(&at(celsius), 4);
                 governor.percent()
             })
             .collect();
         assert_eq!(shares, [100, 50, 50, 25, 25, 50, 100]);
         assert_eq!(governor.reason(), None);
-        assert!(governor.judge(&at(90.0)));
+        assert!(governor.judge(&at(90.0), 4));
         assert!(governor.reason().unwrap().contains("90 °C"));
-        assert!(!governor.judge(&at(90.0)), "nothing changed");
+        assert!(!governor.judge(&at(90.0), 4), "nothing changed");
+    }
+
+    #[test]
+    fn a_machine_that_has_more_to_do_than_it_can_gives_up_frames_by_the_load_of_each_core() {
+        let mut governor = Governor::default();
+        let mut shares = |cores: usize, loads: &[f32]| -> Vec<u8> {
+            let share = |load: &f32| {
+                governor.judge(&DeviceHealth { load: Some(*load), ..DeviceHealth::default() }, cores);
+                governor.percent()
+            };
+            loads.iter().map(share).collect()
+        };
+        assert_eq!(shares(4, &[3.0, 15.9, 16.0, 13.0, 33.0, 29.0, 27.0, 11.0]), [100, 100, 50, 50, 25, 25, 50, 100]);
+        assert_eq!(shares(1, &[16.0]), [25]);
+        assert_eq!(governor.reason(), Some("a load of 16 on 1 cores"));
     }
 
     #[test]
     fn want_of_memory_gives_up_frames_and_a_machine_that_tells_nothing_gives_up_none() {
         let mut governor = Governor::default();
-        assert!(!governor.judge(&DeviceHealth::default()));
+        assert!(!governor.judge(&DeviceHealth::default(), 4));
         let scarce = DeviceHealth { memory_mib: Some(2_000), memory_free_mib: Some(90), ..DeviceHealth::default() };
-        assert!(governor.judge(&scarce));
+        assert!(governor.judge(&scarce, 4));
         assert_eq!(governor.percent(), 50);
     }
 }

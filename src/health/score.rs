@@ -20,12 +20,18 @@ pub fn score(mut health: Health) -> Health {
         if !["good", "unknown", ""].contains(&camera.picture.as_str()) {
             add("picture", 20, format!("the picture of camera `{}` is {}", camera.camera, camera.picture));
         }
-        if let (Some(now), Some(usual)) = (camera.vehicles_last_hour, camera.vehicles_usual)
-            && usual >= 10.0
-            && (now as f32) < usual / 4.0
-        {
-            let words = format!("camera `{}` saw {now} vehicles in the last hour, usual are {usual:.0}", camera.camera);
-            add("fewer-vehicles", 15, words);
+        for (what, now, usual) in [
+            ("vehicles", camera.vehicles_last_hour, camera.vehicles_usual),
+            ("faces", camera.faces_last_hour, camera.faces_usual),
+        ] {
+            if let (Some(now), Some(usual)) = (now, usual)
+                && usual >= 10.0
+                && (now as f32) < usual / 4.0
+            {
+                let words =
+                    format!("camera `{}` saw {now} {what} in the last hour, usual are {usual:.0}", camera.camera);
+                add(&format!("fewer-{what}"), 15, words);
+            }
         }
     }
     if !["ok", ""].contains(&health.outbox.condition.as_str()) {

@@ -24,13 +24,13 @@ const WEEKS: usize = 4;
 /// Hours of a week.
 const HOURS: usize = 168;
 
-/// Vehicles by camera and hour of the week.
+/// Vehicles and faces by camera and hour of the week; what is counted has a name, see [`passed`].
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct History {
     cameras: BTreeMap<String, BTreeMap<usize, VecDeque<u64>>>,
     #[serde(skip)]
     path: PathBuf,
-    /// Hour that is being counted: hours since 1970, and the counts of vehicles when it began.
+    /// Hour that is being counted: hours since 1970, and the counts when it began.
     #[serde(skip)]
     hour: Option<(i64, BTreeMap<String, u64>)>,
     /// Was the whole of it counted?
@@ -49,10 +49,10 @@ impl History {
     }
 
     /// Takes the counts since the start; an hour that is over is kept. Only with a clock that can be trusted.
-    pub fn note(&mut self, vehicles: &BTreeMap<String, u64>, now: Timestamp, zone: &TimeZone) {
+    pub fn note(&mut self, counts: &BTreeMap<String, u64>, now: Timestamp, zone: &TimeZone) {
         let hour = now.as_second().div_euclid(3_600);
         let Some((current, began)) = &self.hour else {
-            self.hour = Some((hour, vehicles.clone()));
+            self.hour = Some((hour, counts.clone()));
             self.whole = false;
             return;
         };
@@ -61,7 +61,7 @@ impl History {
         }
         if self.whole && *current + 1 == hour {
             let of_week = hour_of_week(*current, zone);
-            for (camera, count) in vehicles {
+            for (camera, count) in counts {
                 let seen = count.saturating_sub(began.get(camera).copied().unwrap_or(0));
                 let kept = self.cameras.entry(camera.clone()).or_default().entry(of_week).or_default();
                 let usual = mean(kept);
@@ -74,7 +74,7 @@ impl History {
             self.save();
         }
         self.whole = *current + 1 == hour;
-        self.hour = Some((hour, vehicles.clone()));
+        self.hour = Some((hour, counts.clone()));
     }
 
     /// The last full hour of a camera, and what was usual.
@@ -152,15 +152,23 @@ pub fn compose(status: &Value, known: Known<'_>) -> Health {
     })
 }
 
-/// Vehicles since the start, by camera.
-pub fn vehicles(status: &Value) -> BTreeMap<String, u64> {
-    let cameras = status["recognition"]["cameras"].as_object();
-    let count = |(id, counts): (&String, &Value)| Some((id.clone(), counts["vehicles"].as_u64()?));
-    cameras.into_iter().flatten().filter_map(count).collect()
+/// What passed since the start: vehicles under the name of their camera, faces under [`faces_of`] it.
+pub fn passed(status: &Value) -> BTreeMap<String, u64> {
+    let recognition = &status["recognition"];
+    let of = |table: &str| recognition[table].as_object().into_iter().flatten();
+    let vehicles = of("cameras").filter_map(|(id, counts)| Some((id.clone(), counts["vehicles"].as_u64()?)));
+    let faces = of("people").filter_map(|(id, counts)| Some((faces_of(id), counts["people"].as_u64()?)));
+    vehicles.chain(faces).collect()
+}
+
+/// A name that no camera can have.
+fn faces_of(camera: &str) -> String {
+    format!("{camera} faces")
 }
 
 fn camera(report: &CameraReport, counts: &Value, history: &History) -> CameraHealth {
     let (vehicles_last_hour, vehicles_usual) = history.of(&report.id);
+    let (faces_last_hour, faces_usual) = history.of(&faces_of(&report.id));
     let picture = match report.picture {
         PictureHealth::Good => "good",
         PictureHealth::Unknown => "unknown",
@@ -179,6 +187,8 @@ fn camera(report: &CameraReport, counts: &Value, history: &History) -> CameraHea
         picture: picture.to_owned(),
         vehicles_last_hour,
         vehicles_usual,
+        faces_last_hour,
+        faces_usual,
         rejected: serde_json::from_value(counts["rejected"].clone()).unwrap_or_default(),
     }
 }
@@ -222,6 +232,42 @@ mod tests {
             let usual = [None, Some(40.0), Some(50.0)][usize::try_from(week).unwrap()];
             assert_eq!(history.of("gate"), (Some(seen), usual));
         }
+    }
+
+    #[test]
+    fn a_camera_that_sees_far_fewer_vehicles_and_faces_than_usual_is_told_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = [CameraReport { id: "gate".into(), state: CameraState::Ended, ..CameraReport::default() }];
+        let status = |vehicles: u64, faces: u64| {
+            serde_json::json!({ "cameras": reports, "recognition": {
+                "cameras": { "gate": { "vehicles": vehicles } }, "people": { "gate": { "people": faces } },
+            } })
+        };
+        let monday: Timestamp = "2026-03-02T08:30:00Z".parse().unwrap();
+        let at = |hours: i64| monday + jiff::SignedDuration::from_hours(hours);
+        let mut history = History::open(folder.path());
+        let (mut vehicles, mut faces) = (0, 0);
+        for (week, (more, people)) in [(40, 60), (44, 56), (3, 4)].into_iter().enumerate() {
+            let begin = i64::try_from(week).unwrap() * 168;
+            history.note(&passed(&status(vehicles, faces)), at(begin), &TimeZone::UTC);
+            history.note(&passed(&status(vehicles, faces)), at(begin + 1), &TimeZone::UTC);
+            (vehicles, faces) = (vehicles + more, faces + people);
+            history.note(&passed(&status(vehicles, faces)), at(begin + 2), &TimeZone::UTC);
+        }
+        let known = Known {
+            device: DeviceHealth::default(),
+            inference: InferenceHealth::default(),
+            governor: GovernorHealth::default(),
+            clock: TimeQuality::Synced,
+            history: &history,
+            now: at(2),
+        };
+        let health = compose(&status(vehicles, faces), known);
+        let gate = &health.cameras[0];
+        assert_eq!((gate.vehicles_last_hour, gate.vehicles_usual), (Some(3), Some(42.0)));
+        assert_eq!((gate.faces_last_hour, gate.faces_usual), (Some(4), Some(58.0)));
+        let codes: Vec<&str> = health.reasons.iter().map(|reason| reason.code.as_str()).collect();
+        assert_eq!(codes, ["fewer-vehicles", "fewer-faces"]);
     }
 
     #[test]

@@ -78,7 +78,25 @@ pub fn channels() -> Vec<Channel> {
              line feed, and a member a line; see docs/sync.md.",
         )
     });
+    channels.push(piece("snapshot", "members/snapshot/{epoch}/{rev}/{chunk}", "chunk"));
+    channels.push(piece("delta", "members/delta/{epoch}/{rev}", "from"));
     channels
+}
+
+/// A piece of a member list: JSON Lines, whose first line the schema describes.
+fn piece(kind: &str, topic: &str, needed: &str) -> Channel {
+    let name = format!("members-{kind}");
+    let remark = "JSON Lines. The schema is that of the first line, the head; the lines behind it are members and, in a delta, \
+                  removals, as docs/sync.md describes them. At most 240 KiB.";
+    let mut channel =
+        Channel { content_type: "application/x-ndjson", ..message::<Head>(&name, topic, Speaker::Platform, remark) };
+    channel.schema["properties"]["kind"] = json!({ "const": kind, "description": "What follows the head." });
+    let required = channel.schema["required"].as_array_mut().expect("a head needs fields");
+    required.extend([json!(needed), json!("sha256")]);
+    if let Some(definitions) = channel.schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        definitions.remove("Kind");
+    }
+    channel
 }
 
 /// A message without an envelope that is not kept.

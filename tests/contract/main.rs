@@ -346,4 +346,6 @@ fn every_other_message_has_an_example_that_satisfies_its_schema() {
     for kind in [Kind::Snapshot, Kind::Delta] {
         contract::validate_as("members-head", &json!(head(kind)));
     }
+    assert!(!contract::validator("members-snapshot").is_valid(&json!(head(Kind::Delta))));
+    assert!(!contract::validator("members-delta").is_valid(&json!(head(Kind::Manifest))));
 }

@@ -33,6 +33,8 @@ pub fn health() -> Health {
         picture: "good".into(),
         vehicles_last_hour: Some(31),
         vehicles_usual: Some(28.5),
+        faces_last_hour: Some(52),
+        faces_usual: Some(47.25),
         rejected: BTreeMap::from([("too-small".to_owned(), 12)]),
     };
     let reason = |code: &str, words: &str, weight| HealthReason { code: code.into(), words: words.into(), weight };
@@ -168,6 +170,8 @@ pub fn messages() -> Vec<(&'static str, Value)> {
     vec![
         ("state-online", json!(presence)),
         ("members-head", json!(head(Kind::Manifest))),
+        ("members-snapshot", json!(head(Kind::Snapshot))),
+        ("members-delta", json!(head(Kind::Delta))),
         ("command", json!(request())),
         ("command-answer", json!(answer())),
         ("state-members", json!(members_state())),

@@ -116,7 +116,7 @@ fn started_again(spool: Spool, disk: &SmallDisk, cycle: usize) -> Spool {
 }
 
 /// Tries the next number; with the bug a refusal counts as accepted.
-fn attempt(spool: &mut Spool, ledger: &mut Ledger, class: EventClass, bug: PlantedBug) -> bool {
+pub fn attempt(spool: &mut Spool, ledger: &mut Ledger, class: EventClass, bug: PlantedBug) -> bool {
     let n = ledger.next();
     let accepted = match append(spool, class, n) {
         Ok(stored) => Some(stored.identity.id),

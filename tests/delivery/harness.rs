@@ -170,6 +170,10 @@ impl Link for Buggy<Rumqtt> {
     fn broker(&self) -> String {
         self.inner.broker()
     }
+
+    fn renewed(&self) -> bool {
+        self.inner.renewed()
+    }
 }
 
 impl<T: Sender> Sender for Plain<T> {

@@ -9,9 +9,11 @@
 //! | `network` (T8, T10, T11) | swallowed, cut, trickling, half-open, silent lines; a packet id that is never free; 64 kbit/s |
 //! | `readers` (T15) | somebody reads the queue all the time while it is written and emptied |
 //! | `disk` (T5) | full disk |
+//! | `readonly` (T6) | the system makes the disk read-only under the running program |
 //! | `offline` (T12) | a long time without a broker, into the cap |
 //! | `corrupt` (T14) | damaged, cut, lost and foreign files |
 //! | `presence`, `tls` | none: birth and farewell, time to the broker, certificates and passwords |
+//! | `reach`, `drain` | none: MQTT 3.1.1, brokers in order of preference; how fast a backlog goes, and who overtakes it |
 //! | `model` | random histories against a queue in memory |
 
 // What is tested here is the same without it: once in `make test` is enough.
@@ -33,6 +35,7 @@ mod broker;
 mod checker;
 mod corrupt;
 mod disk;
+mod drain;
 mod harness;
 mod hostile;
 mod kill;
@@ -40,7 +43,9 @@ mod model;
 mod network;
 mod offline;
 mod presence;
+mod reach;
 mod readers;
+mod readonly;
 mod restart;
 mod tls;
 mod wire;

@@ -21,14 +21,16 @@ fn make_certificates(folder: &Path) -> bool {
           openssl ecparam -name prime256v1 -genkey -noout -out $ca.key
           openssl req -x509 -new -key $ca.key -sha256 -days 30 -subj "/CN=$ca" -out $ca.crt
         done
-        for n in server client; do
+        for n in server client renewed; do
           openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out $n.key
           openssl req -new -key $n.key -subj "/CN=$n" -out $n.csr
         done
         printf "subjectAltName=DNS:localhost,IP:127.0.0.1\n" > s.ext
         printf "subjectAltName=URI:urn:box\n" > c.ext
         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile s.ext -out server.crt
-        openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile c.ext -out client.crt
+        for n in client renewed; do
+          openssl x509 -req -in $n.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile c.ext -out $n.crt
+        done
         chmod a+r *"#;
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(script).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
@@ -113,4 +115,63 @@ fn a_box_with_certificate_and_password_delivers_and_others_are_told_why_not() {
     let half = config::Mqtt { key_file: None, ..good.clone() };
     assert!(delivered(&mut spool, half).unwrap_err().contains("belong together"));
     delivered(&mut spool, good).unwrap();
+}
+
+/// A broker that goes by the name in the certificate: only the renewed one may publish. So an event that it takes over is
+/// the proof that the new certificate is in use.
+fn broker_of_the_renewed(folder: &Path) -> Option<Mosquitto> {
+    let at = folder.display();
+    let words = "topic deny t/#\nuser renewed\ntopic readwrite #\nuser client\ntopic read #\n";
+    std::fs::write(folder.join("acl"), words).unwrap();
+    let text = format!(
+        "acl_file {at}/acl\ncafile {at}/ca.crt\ncertfile {at}/server.crt\nkeyfile {at}/server.key\n\
+         require_certificate true\nuse_identity_as_username true\n"
+    );
+    mosquitto_with(folder, &text)
+}
+
+/// Puts the renewed files in the place of the old ones; does the event go through then, without a restart?
+fn goes_through(renew: bool) -> Option<(bool, Duration)> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    if !make_certificates(at) {
+        return None;
+    }
+    let broker = broker_of_the_renewed(at)?;
+    let mut spool = open(&at.join("spool"), 8, PlantedBug::None);
+    let settings = config::Mqtt { username: None, password_file: None, ..settings(at, broker.port) };
+    append(&mut spool, EventClass::P1, 1).unwrap();
+    let (delivery, mut acknowledgements) = deliver_with(&mut spool, settings, PlantedBug::None, u64::MAX);
+    let until = Instant::now() + Duration::from_secs(20);
+    while delivery.status().refused == 0 {
+        assert!(Instant::now() < until, "the old certificate was not refused: {:?}", delivery.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let session = delivery.status().session;
+    if renew {
+        for end in ["crt", "key"] {
+            std::fs::rename(at.join(format!("renewed.{end}")), at.join(format!("client.{end}"))).unwrap();
+        }
+    }
+    let began = Instant::now();
+    let limit = Duration::from_secs(if renew { 60 } else { 8 });
+    let mut through = false;
+    while !through && began.elapsed() < limit {
+        acknowledgements.apply(&mut spool).unwrap();
+        through = spool.queued(1).unwrap().is_empty();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = began.elapsed();
+    assert_eq!(renew, delivery.status().session > session, "{:?}", delivery.status());
+    delivery.stop(Duration::from_secs(3));
+    Some((through, took))
+}
+
+#[test]
+fn a_renewed_certificate_is_used_without_a_restart() {
+    let Some((through, took)) = goes_through(true) else { return };
+    println!("A renewed certificate was in use, and an event through with it, after {took:?}");
+    assert!(through && took < Duration::from_secs(45), "{through} {took:?}");
+    let Some((through, _)) = goes_through(false) else { return };
+    assert!(!through, "an event went through with the old certificate: nothing was shown");
 }

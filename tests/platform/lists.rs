@@ -21,6 +21,11 @@ fn on_the_box(site: &Site) -> (Vec<String>, String) {
     (names, store.synced_digest().unwrap().1)
 }
 
+/// The digest of what is really there.
+pub fn digest_on_the_box(site: &Site) -> String {
+    MemberStore::open(site.path("state/members.db").as_ref()).unwrap().synced_digest().unwrap().1
+}
+
 fn digest(folder: &str) -> String {
     let manifest: Value = serde_json::from_slice(&std::fs::read(format!("{folder}/manifest.json")).unwrap()).unwrap();
     manifest["digest"].as_str().unwrap().to_owned()

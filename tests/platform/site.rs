@@ -53,6 +53,17 @@ impl Site {
         std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + lines).unwrap();
     }
 
+    /// Another picture for the camera.
+    pub fn camera(&self, source: &str) {
+        let path = self.path("forecourt.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = |line: &str| match line.starts_with("source = ") {
+            true => format!("source = \"{source}\"\nmotion_gate = false\nread = [\"plate\", \"face\"]\n"),
+            false => format!("{line}\n"),
+        };
+        std::fs::write(&path, text.lines().map(line).collect::<String>()).unwrap();
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
@@ -99,6 +110,12 @@ impl Site {
 
     pub fn publish(&self, folder: &str, wait: u64) -> Output {
         self.run(&["members", "publish", folder, "--wait", &wait.to_string()])
+    }
+
+    /// What `status` says; `None` while nobody answers.
+    pub fn status(&self) -> Option<Value> {
+        let output = self.run(&["status", "--json"]);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
     }
 
     /// What `members sync status` says; `None` while nobody answers.

@@ -78,6 +78,12 @@ pub struct CameraHealth {
     pub vehicles_last_hour: Option<u64>,
     /// The same hour of the week, the mean of up to four earlier weeks.
     pub vehicles_usual: Option<f32>,
+    /// Faces that were followed in the last full hour; null where none are read.
+    #[serde(default)]
+    pub faces_last_hour: Option<u64>,
+    /// The same hour of the week, the mean of up to four earlier weeks.
+    #[serde(default)]
+    pub faces_usual: Option<f32>,
     /// Plates that stayed unread since the start, by reason.
     pub rejected: BTreeMap<String, u64>,
 }

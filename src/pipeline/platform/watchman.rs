@@ -12,7 +12,7 @@ use crate::clock::TimeQuality;
 use crate::domain::event::{Event, GovernorHealth, Health};
 use crate::health::{self, Governor};
 use crate::pipeline::control::Question;
-use crate::pipeline::health::{History, Known, compose, vehicles};
+use crate::pipeline::health::{History, Known, compose, passed};
 use crate::pipeline::rules::time_zone;
 
 /// Pause between two looks.
@@ -60,11 +60,12 @@ impl Office {
         let (now, clock) = (Timestamp::now(), self.boot.quality());
         if clock != TimeQuality::Unsynced {
             let zone = time_zone(&self.config).unwrap_or(jiff::tz::TimeZone::UTC);
-            self.watchman.history.note(&vehicles(&status), now, &zone);
+            self.watchman.history.note(&passed(&status), now, &zone);
         }
         let device = health::device(&self.folder);
         let governor = &mut self.watchman.governor;
-        if governor.judge(&device) {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if governor.judge(&device, cores) {
             self.share.set(governor.percent());
             match governor.reason() {
                 Some(why) => warn!(percent = governor.percent(), why, "Fewer frames are looked at; events go on."),
