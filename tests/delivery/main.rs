@@ -13,7 +13,7 @@
 //! | `offline` (T12) | a long time without a broker, into the cap |
 //! | `corrupt` (T14) | damaged, cut, lost and foreign files |
 //! | `presence`, `tls` | none: birth and farewell, time to the broker, certificates and passwords |
-//! | `reach`, `drain` | none: MQTT 3.1.1, brokers in order of preference; how fast a backlog goes, and who overtakes it |
+//! | `reach`, `drain` | none: brokers in order of preference; how fast a backlog goes, and who overtakes it |
 //! | `model` | random histories against a queue in memory |
 
 // What is tested here is the same without it: once in `make test` is enough.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use forecourt::config;
+use forecourt::config::{self, Protocol};
 use forecourt::domain::event::EventClass;
 use forecourt::store::spool::Spool;
 
@@ -113,13 +113,18 @@ fn lively(port: u16) -> config::Mqtt {
 
 /// Accepts events while the connection meets the faults; what came of them.
 fn endured(faults: Vec<Fault>, bug: PlantedBug) -> Option<(Verdict, usize)> {
+    endured_over(Protocol::Mqtt5, faults, bug)
+}
+
+fn endured_over(protocol: Protocol, faults: Vec<Fault>, bug: PlantedBug) -> Option<(Verdict, usize)> {
     let folder = tempfile::tempdir().unwrap();
     let broker = mosquitto(folder.path(), true)?;
     let count = faults.len();
     let (port, met) = proxy(broker.port, faults);
     let mut subscriber = Subscriber::listen(broker.port);
     let mut spool = open(&folder.path().join("spool"), 16, PlantedBug::None);
-    let (delivery, mut acknowledgements) = deliver_with(&mut spool, lively(port), bug, u64::MAX);
+    let (delivery, mut acknowledgements) =
+        deliver_with(&mut spool, config::Mqtt { protocol, ..lively(port) }, bug, u64::MAX);
     let mut ledger = Ledger::default();
     let until = Instant::now() + Duration::from_secs(30 + 12 * count as u64);
     let mut quiet = false;
@@ -137,6 +142,7 @@ fn endured(faults: Vec<Fault>, bug: PlantedBug) -> Option<(Verdict, usize)> {
     }
     let ids: Vec<String> = ledger.ids().cloned().collect();
     subscriber.until(Duration::from_secs(5), |heard| ids.iter().all(|id| heard.ids.contains_key(id)));
+    assert_eq!(subscriber.presence.as_ref().map(|word| &word["online"]), Some(&true.into()), "its birth was told");
     delivery.stop(Duration::from_secs(3));
     let verdict = check(&ledger, subscriber.seen.iter().map(|arrival| arrival.payload.as_slice()));
     println!(
@@ -157,6 +163,17 @@ fn t8_a_bad_network_loses_nothing_and_repeats_little() {
     assert!(met > count, "{met} connections: a fault was never left");
     assert!(verdict.holds(), "{verdict:?}");
     assert!(verdict.duplicates <= 20 * count, "{verdict:?}");
+}
+
+#[test]
+fn t8_over_mqtt_3_1_1_a_bad_network_loses_nothing_either() {
+    let cycles = if soak() { 10 } else { 1 };
+    let faults = [Fault::SwallowsUp, Fault::SwallowsAcks, Fault::Cut];
+    let faults: Vec<Fault> = faults.into_iter().cycle().take(cycles * faults.len()).collect();
+    let count = faults.len();
+    let Some((verdict, met)) = endured_over(Protocol::Mqtt311, faults, PlantedBug::None) else { return };
+    assert!(met > count, "{met} connections: a fault was never left");
+    assert!(verdict.holds() && verdict.duplicates <= 20 * count, "{verdict:?}");
 }
 
 #[test]

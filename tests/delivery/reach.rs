@@ -1,8 +1,8 @@
-//! The other ways to a broker: MQTT 3.1.1, and several brokers in order of preference.
+//! Several brokers in order of preference.
 
 use std::time::{Duration, Instant};
 
-use forecourt::config::{self, Protocol};
+use forecourt::config;
 use forecourt::domain::event::EventClass;
 use forecourt::pipeline::delivery::{Acknowledgements, Delivery};
 use forecourt::store::spool::Spool;
@@ -41,45 +41,6 @@ fn drained(spool: &mut Spool, acknowledgements: &mut Acknowledgements) -> bool {
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
     }
-}
-
-#[test]
-fn over_mqtt_3_1_1_a_broker_that_dies_loses_nothing_either() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(mut broker) = mosquitto(folder.path(), true) else { return };
-    let mut spool = open(&folder.path().join("spool"), 8, PlantedBug::None);
-    let settings = config::Mqtt { protocol: Protocol::Mqtt311, ..mqtt(broker.port, "box") };
-    let (delivery, mut acknowledgements) = deliver_with(&mut spool, settings, PlantedBug::None, u64::MAX);
-    let mut ledger = Ledger::default();
-    let mut seen = Vec::new();
-    for round in 0..3 {
-        let mut subscriber = Subscriber::listen(broker.port);
-        let (acked, status) = (delivery.status().acked, || delivery.status());
-        let more = || status().acked >= acked + 20;
-        assert!(
-            accepted_until(&mut spool, (&delivery, &mut acknowledgements), &mut ledger, more),
-            "round {round}: {:?}",
-            delivery.status()
-        );
-        if round < 2 {
-            // What it has told its subscribers is theirs; what it has not is with the box still, or came before.
-            subscriber.until(Duration::from_millis(500), |_| false);
-            seen.append(&mut subscriber.seen);
-            broker.kill();
-            broker.start();
-        } else {
-            assert!(drained(&mut spool, &mut acknowledgements), "{:?}", delivery.status());
-            assert_eq!(subscriber.presence.take().map(|word| word["online"].clone()), Some(true.into()));
-            subscriber.until(Duration::from_secs(1), |_| false);
-            seen.append(&mut subscriber.seen);
-        }
-    }
-    delivery.stop(Duration::from_secs(3));
-    let verdict = check(&ledger, seen.iter().map(|arrival| arrival.payload.as_slice()));
-    println!("MQTT 3.1.1: {} events over two deaths of the broker, {} twice", ledger.len(), verdict.duplicates);
-    // Acknowledged and not handed on when it was killed: gone with the broker's memory, which 3.1.1 cannot tell.
-    assert!(verdict.phantom.is_empty() && verdict.inversions.is_empty(), "{verdict:?}");
-    assert!(verdict.lost.len() <= 2 * 20, "{verdict:?}");
 }
 
 #[test]

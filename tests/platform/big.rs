@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use forecourt::domain::sync::SigningKey;
+use forecourt::pipeline::publish::{self, Signing};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::broker::{local, mosquitto};
@@ -50,11 +53,10 @@ fn trickle(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(std::net::Shutdown::Both);
 }
 
-/// A list of `members`; the first `faces` of them have a template.
-fn write_list(path: &str, members: u32, faces: u32) {
+/// Signs a list of `members`, as a platform does; the first `faces` of them have a template.
+fn sign_list(site: &Site, members: u32, faces: u32) -> String {
     let mut dice = fastrand::Rng::with_seed(7);
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    for n in 0..members {
+    let mut member = |n: u32| {
         let plate = format!("皖{}{:05}", ['A', 'B', 'C'][n as usize / 100_000 % 3], n % 100_000);
         let mut line = json!({ "member_ref": format!("M-{n:06}"), "plate": [plate], "consents": ["plate"] });
         if n < faces {
@@ -62,10 +64,17 @@ fn write_list(path: &str, members: u32, faces: u32) {
             let length = numbers.iter().map(|x| x * x).sum::<f32>().sqrt();
             let bytes: Vec<u8> = numbers.iter().flat_map(|x| (x / length).to_le_bytes()).collect();
             line["consents"] = json!(["plate", "face"]);
-            line["faces"] = json!([{ "space": "face-demo-1", "vector": STANDARD.encode(bytes), "quality": 0.8 }]);
+            line["faces"] = json!([{ "space": "face-demo-1", "vector": STANDARD.encode(bytes) }]);
         }
-        writeln!(file, "{line}").unwrap();
-    }
+        line
+    };
+    let all: Vec<Value> = (0..members).map(&mut member).collect();
+    let key = SigningKey::parse(&std::fs::read_to_string(site.path("platform.key")).unwrap()).unwrap();
+    let (audience, epoch) = ("acme/test", "e1");
+    let signing = Signing { audience, epoch, rev: 1, issued: Timestamp::now(), chunk_bytes: 64 * 1024 };
+    let out = site.path("signed");
+    publish::sign(&all, None, &signing, &key, out.as_ref()).unwrap();
+    out
 }
 
 /// What was seen of one life of the box.
@@ -90,11 +99,11 @@ fn watch(site: &Site, service: &Service, length: Duration, mut enough: impl FnMu
             continue;
         };
         let frames = status["recognition"]["cameras"]["gate"]["frames"].as_u64().unwrap_or(0);
+        life.still = life.still.max(moved.map_or(Duration::ZERO, |at: Instant| at.elapsed()));
         if frames > life.frames || moved.is_none() {
             moved = (frames > 0).then(Instant::now);
             life.frames = frames;
         }
-        life.still = life.still.max(moved.map_or(Duration::ZERO, |at: Instant| at.elapsed()));
         if enough(&status) {
             break;
         }
@@ -112,9 +121,9 @@ fn peak(process: u32) -> Option<u64> {
 fn site(port: u16) -> Site {
     let site = Site::new(port);
     let packs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs");
-    let ball = "gst:videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=10/1 ! \
+    let moving = "gst:videotestsrc is-live=true pattern=pinwheel ! video/x-raw,width=640,height=360,framerate=10/1 ! \
                 videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false";
-    site.camera(ball);
+    site.camera(moving);
     site.add(&format!(
         "[privacy]\ninsecure_key = true\n[faces]\npacks = [\"face-demo\"]\npack_folders = [\"{0}\"]\n\
          [plates]\npack_folders = [\"{0}\"]\n",
@@ -140,11 +149,7 @@ fn synced(members: u32, faces: u32, kills: usize) -> Option<()> {
     service.kill();
     site.ok(&["provision", "confirm-signage", "--photo-id", "test-1", "--by", "test"]);
 
-    let list = site.path("list.jsonl");
-    write_list(&list, members, faces);
-    let (key, out) = (site.path("platform.key"), site.path("signed"));
-    let fixed = ["members", "sign", &list, "--key", &key, "--audience", "acme/test", "--epoch", "e1", "--rev", "1"];
-    site.ok(&[&fixed[..], &["--out", &out]].concat());
+    let out = sign_list(&site, members, faces);
     let bytes: u64 = std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     let manifest: Value = serde_json::from_slice(&std::fs::read(format!("{out}/manifest.json")).unwrap()).unwrap();
     // The platform is at the broker; only the box has a thin line.
