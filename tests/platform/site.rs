@@ -89,6 +89,8 @@ impl Site {
     pub fn start(&self) -> Service {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.command(&["run", "--log", "info"]);
+        // As the unit of the package has it.
+        command.env("MALLOC_ARENA_MAX", "2");
         Service(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 

@@ -147,7 +147,7 @@ pub fn serve(config: &Config, base: &Path, boot: Boot, wires: Wires, done: &Atom
 }
 
 fn open(folder: &Path, trusted: TrustedKeys, own: &str) -> Result<(MemberStore, Lists), StoreError> {
-    let store = MemberStore::open(&folder.join(FILE_NAME))?.acting_as("platform");
+    let store = MemberStore::open(&folder.join(FILE_NAME))?.acting_as("platform").with_small_cache();
     Ok((store, Lists::open(folder, trusted, own)?))
 }
 

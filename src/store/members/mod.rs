@@ -123,7 +123,17 @@ impl MemberStore {
         if self.alone || self.connection.path().is_none_or(str::is_empty) {
             return Ok(None);
         }
-        Self::open_existing(&self.path).map(Some)
+        Self::open_existing(&self.path).map(|second| Some(second.with_small_cache()))
+    }
+
+    /// For a connection beside the one that recognition asks: what it reads or writes it meets once, and pages that it
+    /// would keep are missing elsewhere.
+    #[must_use]
+    pub fn with_small_cache(self) -> Self {
+        if let Err(error) = self.connection.pragma_update(None, "cache_size", -4_096) {
+            tracing::debug!(%error, "The cache of a connection to the member list stays as large as it was.");
+        }
+        self
     }
 
     /// Imports a file or a stream; `progress` hears how far it is. Bad lines are in the report, not errors.
