@@ -4,7 +4,9 @@
 //! follows the clip, so that two runs say the same.
 
 pub mod floor;
+pub mod mark;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -73,8 +75,7 @@ impl Boot {
     /// Of this machine; call it at the start of the process, together with [`Clock::system`].
     pub fn system() -> Self {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
-        let since_boot = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from);
-        let offset_ms = since_boot.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let offset_ms = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
         // A process begins at one instant of one boot only.
         let run = format!("{}{:x}", id.chars().take(8).collect::<String>(), offset_ms);
         Self { id, offset_ms, run, replay: false, was_synchronised: Arc::default() }
@@ -108,7 +109,7 @@ impl Boot {
 
     /// How far the wall clock can be trusted at this moment.
     pub fn quality(&self) -> TimeQuality {
-        if self.replay { TimeQuality::Unsynced } else { self.judge(kernel_is_synchronised()) }
+        if self.replay { TimeQuality::Unsynced } else { self.judge(is_synchronised()) }
     }
 
     fn judge(&self, synchronised: bool) -> TimeQuality {
@@ -126,16 +127,27 @@ impl Boot {
     }
 }
 
-/// Does a time server discipline the kernel's clock (adjtimex(2))?
+/// Time since the machine started; zero when the kernel does not tell.
+pub fn since_boot() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Does a time server vouch for the clock? By the kernel, and where a sandbox denies the question, by the mark of a unit
+/// that may ask.
+fn is_synchronised() -> bool {
+    kernel_is_synchronised().unwrap_or_else(|| mark::holds(Path::new(mark::INSTALLED), since_boot()))
+}
+
+/// Does a time server discipline the kernel's clock (adjtimex(2))? `None` when we may not ask.
 #[expect(unsafe_code, reason = "no safe wrapper of adjtimex exists among our crates; it only fills the struct")]
-fn kernel_is_synchronised() -> bool {
+fn kernel_is_synchronised() -> Option<bool> {
     // SAFETY: zero is a valid value of every field, and `modes = 0` asks without changing anything.
     let state = unsafe {
         let mut ask: nix::libc::timex = std::mem::zeroed();
         nix::libc::adjtimex(&raw mut ask)
     };
     // TIME_ERROR, 5, says "not synchronised"; -1 that the call failed.
-    (0..5).contains(&state)
+    (state >= 0).then_some(state < 5)
 }
 
 #[cfg(test)]

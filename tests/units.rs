@@ -86,3 +86,15 @@ fn a_crash_never_locks_the_service() {
         assert!(text.lines().any(|each| each == line), "{line}");
     }
 }
+
+/// adjtimex(2) can set the clock, so the sandbox of the service denies it, and it reads the mark of a unit that may ask.
+#[test]
+fn somebody_may_ask_the_kernel_about_the_clock() {
+    let lines = |name: &str| std::fs::read_to_string(unit(name)).unwrap();
+    let may_ask =
+        |text: &str| !text.contains("ProtectClock=yes") && text.contains("\nSystemCallFilter=adjtimex clock_adjtime\n");
+    assert!(!may_ask(&lines("forecourt.service")), "then it needs no mark");
+    let asks = lines("forecourt-clock-mark.service");
+    assert!(may_ask(&asks) && asks.contains(forecourt::clock::mark::INSTALLED), "{asks}");
+    assert!(asks.contains("\nCapabilityBoundingSet=\n"), "it asks and must not set");
+}

@@ -2,19 +2,18 @@
 //! minutes.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
 use jiff::Timestamp;
 use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime, clock_settime};
+use nix::time::{ClockId, clock_settime};
 use serde_json::json;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::clock::Boot;
 use crate::clock::floor::{self, Facts, INSTALLED};
+use crate::clock::{Boot, mark, since_boot};
 use crate::domain::time::TimeQuality;
 
 /// What was typed after `clock`.
@@ -32,6 +31,8 @@ enum Action {
     Save(File),
     /// Set the clock forward to the last written time or the age of the program; needs CAP_SYS_TIME.
     Restore(File),
+    /// Leave a mark for the service, which may not ask the kernel: does a time server vouch for the clock?
+    Mark(Mark),
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,12 +42,23 @@ struct File {
     file: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+struct Mark {
+    /// File of the mark.
+    #[arg(long, value_name = "FILE", default_value = mark::INSTALLED)]
+    file: PathBuf,
+}
+
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     match args.action {
         Action::Show(File { file }) => show(&file, global.json),
         Action::Save(File { file }) => save(&file),
         Action::Restore(File { file }) => restore(&file),
+        Action::Mark(Mark { file }) => {
+            mark::leave(&file, Boot::system().quality() == TimeQuality::Synced, since_boot())?;
+            Ok(Exit::Ok)
+        }
     }
 }
 
@@ -68,8 +80,7 @@ fn show(file: &Path, as_json: bool) -> anyhow::Result<Exit> {
 
 fn save(file: &Path) -> anyhow::Result<Exit> {
     let synchronised = Boot::system().quality() == TimeQuality::Synced;
-    let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
-    let facts = Facts { now: Timestamp::now(), synchronised, since_boot, last: floor::read(file) };
+    let facts = Facts { now: Timestamp::now(), synchronised, since_boot: since_boot(), last: floor::read(file) };
     if !facts.believable() {
         // No failure: the unit would be red on every box that waits for its time server.
         eprintln!(
