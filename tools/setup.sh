@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 build_packages="gcc g++ libc6-dev clang ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev"
-test_packages="mosquitto mosquitto-clients openssl ffmpeg strace procps systemd python3 python3-gi python3-jsonschema
+test_packages="mosquitto mosquitto-clients openssl ffmpeg strace procps faketime systemd python3 python3-gi python3-jsonschema
   python3-psycopg
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"

@@ -45,16 +45,21 @@ pub struct Site {
 
 impl Site {
     pub fn new(source: &str, port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let site = Self { folder: tempfile::tempdir().unwrap() };
+        site.settle(source, &format!("url = \"mqtt://127.0.0.1:{port}\"\n"));
+        site
+    }
+
+    /// Writes the settings anew; `mqtt` is what stands in that table.
+    pub fn settle(&self, source: &str, mqtt: &str) {
         let text = format!(
             "[site]\ntenant = \"acme\"\nsite = \"test\"\ndevice = \"box-1\"\n\
              [storage]\nfolder = \"state\"\ncontrol_socket = \"control.sock\"\n\
              [[camera]]\nid = \"gate\"\nsource = \"{source}\"\nmotion_gate = false\n\
              [visits]\nabsent_after = \"6s\"\ndwell_gap = \"3s\"\ndwell_min = \"1s\"\ndwell_marks = [\"5s\"]\n\
-             [mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n"
+             [mqtt]\n{mqtt}"
         );
-        std::fs::write(folder.path().join("forecourt.toml"), text).unwrap();
-        Self { folder }
+        std::fs::write(self.config(), text).unwrap();
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -70,9 +75,31 @@ impl Site {
     }
 
     pub fn start(&self) -> Service {
+        self.start_under(&[], &[])
+    }
+
+    /// The same under another program that becomes the service (`exec`), with more in the environment.
+    pub fn start_under(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Service {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let arguments = ["run", "--config", &self.config(), "--log", "debug"];
-        Service(forecourt(&arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        let program = env!("CARGO_BIN_EXE_forecourt");
+        let config = self.config();
+        let words = [wrapper, &[program, "run", "--config", &config, "--log", "debug"]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env_remove("FORECOURT_CONFIG").env_remove("FORECOURT_LOG");
+        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Service(command.spawn().unwrap())
+    }
+
+    /// What the running service answers, as soon as `enough` says so.
+    pub fn status_when(&self, what: &str, enough: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.status().filter(&enough) {
+                return status;
+            }
+            assert!(Instant::now() < until, "{what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     pub fn log(&self) -> String {
