@@ -1,6 +1,6 @@
 # Debian 12, x86_64 or aarch64. `make demo` and `make test` install what is missing first; see tools/setup.sh.
 
-.PHONY: help setup build demo test lint bench soak contract-check deny docs deb deb-test arm64
+.PHONY: help setup build demo test lint bench soak contract-check deny docs deb deb-test arm64 arm64-domain image image-test
 
 CARGO ?= cargo
 
@@ -59,3 +59,12 @@ deb-test: deb ## the package in a Debian 12 of its own, with a real systemd; as 
 
 arm64: ## the program for 64-bit ARM, target/aarch64-unknown-linux-gnu/release/forecourt; see docs/distributor.md
 	packaging/arm64.sh
+
+arm64-domain: ## the tests of src/domain for 64-bit ARM under qemu-user, NEON included
+	packaging/arm64-domain.sh
+
+image: deb ## an A/B disk image and a signed update bundle, dist/forecourt-VERSION-ARCH.{img,raucb}; see docs/distributor.md
+	packaging/image/build.sh "$$(ls -t dist/forecourt_*.deb | head -1)"
+
+image-test: ## updates with the real RAUC: wrong key, cut short, older, power cut; as root
+	packaging/image/test.sh

@@ -11,8 +11,8 @@ for tool in aarch64-linux-gnu-g++ mmdebstrap clang; do
 done
 if [ ! -e "$libraries/libopencv_videoio.so" ]; then
   rm -rf "$root"
-  # Unpacked, not configured: nothing of another kind of processor has to run.
-  mmdebstrap --quiet --arch=arm64 --variant=extract \
+  # Unpacked, not configured: nothing of another kind of processor has to run, so no emulator is looked for.
+  mmdebstrap --quiet --arch=arm64 --variant=extract --skip=check/qemu \
     --include=libopencv-core-dev,libopencv-imgproc-dev,libopencv-imgcodecs-dev,libopencv-videoio-dev,libc6-dev,libstdc++-12-dev \
     bookworm "$root"
 fi

@@ -4,6 +4,7 @@
 # events reach a Mosquitto outside, a bundle of an older version or of a strange authority is refused, a newer one goes into the
 # other slot and is started and kept, a power cut in the middle of the next leaves the slot that runs.
 # Usage: packaging/image/boot-test.sh dist/forecourt-VERSION-amd64.img KEYS; KEYS as for build.sh.
+# BOOT_TEST_STICK=vdc for images with a kernel without USB: the stick is another disk then, and its unit is started by hand.
 # Needs qemu-system-x86, ovmf, mosquitto, mtools, e2fsprogs, rauc; no root. Without KVM it takes some minutes a start.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -61,6 +62,7 @@ refused() { if rauc install "/run/courier/$1" > /run/refused 2>&1; then echo "$1
 echo "slot: $(slot)"
 echo "root: $(findmnt -no FSTYPE /) $(touch /usr/x 2>&1)"
 echo "data: $(df --output=size -BM /data | tail -1 | tr -d ' M') MiB"
+if [ "$turn" = 1 ] && [ -e /run/courier/stick ]; then systemctl start "forecourt-stick@$(cat /run/courier/stick).service"; fi
 waits test -e /etc/forecourt/forecourt.toml
 waits systemctl --quiet is-active forecourt.service
 echo "service: $(systemctl is-active forecourt.service)"
@@ -91,6 +93,11 @@ case $turn in
     sync; systemctl poweroff ;;
 esac
 PROBE
+usb="-device qemu-xhci -device usb-storage,drive=stick"
+if [ -n "${BOOT_TEST_STICK:-}" ]; then
+  echo "$BOOT_TEST_STICK" > "$work/courier/stick"
+  usb="-device virtio-blk,drive=stick"
+fi
 mke2fs -q -t ext4 -L courier -d "$work/courier" "$work/courier.img" 1200M
 sed "s/@PORT@/$port/" > "$work/stick/forecourt-site.toml" <<'TOML'
 [site]
@@ -117,7 +124,7 @@ began=$(date +%s)
 timeout "${BOOT_TEST_LIMIT:-5400}" qemu-system-x86_64 ${BOOT_TEST_ACCEL:--accel tcg,thread=multi} -cpu max -smp 2 -m 2048 -nographic -no-user-config \
   -drive if=pflash,format=raw,readonly=on,file="$firmware/OVMF_CODE_4M.fd" -drive if=pflash,format=raw,file="$work/vars.fd" \
   -drive if=virtio,format=raw,file="$work/disk.img" -drive if=virtio,format=raw,file="$work/courier.img" \
-  -device qemu-xhci -drive if=none,id=stick,format=raw,file="$work/stick.img" -device usb-storage,drive=stick \
+  -drive if=none,id=stick,format=raw,file="$work/stick.img" $usb \
   -netdev user,id=net -device virtio-net,netdev=net -smbios type=1,serial=TESTBOX001 > "$work/console.log" 2>&1 < /dev/null \
   || fail "the machine did not end by itself: $(tail -3 "$work/console.log")"
 say "took $(($(date +%s) - began)) s"

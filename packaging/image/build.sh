@@ -4,6 +4,7 @@
 #   IMAGE_KEYS    folder with release.crt, release.key, ca.crt; made for trial (packaging/image/keys.sh) when absent
 #   IMAGE_TRUST   file with the authorities that the box believes; ca.crt of IMAGE_KEYS when not set
 #   IMAGE_VERSION version of the image; the package's with the time of the last commit when not set
+#   IMAGE_GZIP    1 (fast) to 9 (small)
 #   IMAGE_FORMAT  of the bundle: verity, or plain for machines without device-mapper
 #
 # Out comes dist/forecourt-VERSION-ARCH.img (to be written to eMMC, SSD or card) and dist/forecourt-VERSION-ARCH.raucb (update).
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/../.."
 here=packaging/image
 deb=${1:?usage: packaging/image/build.sh dist/forecourt_*.deb}
 [ -s "$deb" ] || { echo "image: there is no package \`$deb\`; make deb" >&2; exit 1; }
-for tool in mmdebstrap sqfstar genimage mke2fs mcopy mkdosfs grub-mkimage grub-editenv rauc openssl; do
+for tool in mmdebstrap mksquashfs genimage mke2fs mcopy mkdosfs grub-mkimage grub-editenv rauc openssl; do
   command -v "$tool" >/dev/null || { echo "image: $tool is missing: apt-get install mmdebstrap squashfs-tools genimage e2fsprogs mtools dosfstools grub-common rauc openssl" >&2; exit 1; }
 done
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || date -u +%s)}"
@@ -43,19 +44,20 @@ cp "$trust" "$work/overlay/etc/rauc/keyring.pem"
 printf '%s\n' "$version" > "$work/overlay/usr/lib/forecourt/image-version"
 packages=systemd-sysv,udev,dbus,kmod,systemd-timesyncd,systemd-resolved,initramfs-tools,zstd,$kernel
 packages=$packages,grub-efi-$arch-bin,grub-common,rauc,rauc-service,e2fsprogs,dosfstools,mount,util-linux,ca-certificates
+# What the package needs is fetched with the rest: inside the root there is no resolver while it is made.
+packages=$packages,$(dpkg-deb -f "$deb" Depends | sed 's/([^)]*)//g; s/ //g')
 mmdebstrap --quiet --architectures="$arch" --variant=minbase --include="$packages" \
-  --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-  --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-include=/usr/share/doc/forecourt/*' \
-  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-include=/usr/share/man/man1/forecourt*' \
+  --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/locale/*' \
   --essential-hook="copy-in $work/overlay/etc $work/overlay/usr /" \
   --customize-hook="upload $deb /forecourt.deb" \
-  --customize-hook='chroot "$1" apt-get install -y -q --no-install-recommends /forecourt.deb >/dev/null && rm "$1/forecourt.deb"' \
+  --customize-hook='chroot "$1" dpkg -i /forecourt.deb >/dev/null && rm "$1/forecourt.deb"' \
   --customize-hook="$here/settle.sh \"\$1\"" \
   --customize-hook="tar-out /usr/lib/grub/$grub $work/grub.tar" \
   bookworm "$work/root.tar"
 
 say "slot"
-sqfstar -quiet -no-progress -comp gzip "$work/rootfs.img" < "$work/root.tar"
+# Not with sqfstar: that of Debian 12 does not take a compression level.
+mksquashfs - "$work/rootfs.img" -tar -quiet -no-progress -comp gzip -Xcompression-level "${IMAGE_GZIP:-9}" < "$work/root.tar"
 rm "$work/root.tar"
 
 say "boot loader"
