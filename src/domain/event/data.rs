@@ -1,4 +1,4 @@
-//! The `data` of every event: what the platform reads.
+//! The `data` of events about visits: what the platform reads.
 //!
 //! The order of the fields is the order on the wire. A field is never re-used for another meaning; new fields are
 //! added, and consumers ignore those they do not know. JSON Schemas in `contract/` are generated from these types.
@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::wire::{four_places, four_places_each, maybe_millis, maybe_three_places, millis, three_places};
 use crate::domain::site::ZoneKind;
 
 /// By what a member was recognised.
@@ -313,145 +314,4 @@ pub struct ZoneTime {
     #[serde(serialize_with = "three_places")]
     #[schemars(range(min = 0.0))]
     pub seconds_max: f64,
-}
-
-/// Events were given up before they could be delivered; never dropped itself.
-///
-/// While it waits it may be replaced by a wider one when more is given up: of two with the same `class`, `reason` and
-/// `first_sequence` the later one counts.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub struct OutboxDropped {
-    /// Class of the events that are gone.
-    pub class: super::EventClass,
-    /// Sequence of the first of them, as in their envelope.
-    #[schemars(regex(pattern = "^[0-9]{20}$"))]
-    pub first_sequence: String,
-    /// Sequence of the last of them; others between the two may have been delivered.
-    #[schemars(regex(pattern = "^[0-9]{20}$"))]
-    pub last_sequence: String,
-    /// How many are gone.
-    #[schemars(range(min = 1))]
-    pub count: u64,
-    /// Why.
-    pub reason: DropReason,
-}
-
-/// Why events were given up.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropReason {
-    /// The outbox was full; the oldest of the lowest class went first.
-    Full,
-    /// Older than its class is kept.
-    Expired,
-    /// The platform refused them for good.
-    Refused,
-    /// The file was damaged.
-    Damaged,
-    /// A newer state of the same thing took its place.
-    Superseded,
-    /// A wider `outbox-dropped` took its place.
-    Replaced,
-}
-
-/// The picture of a camera came, went or became useless.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub struct DeviceCamera {
-    /// Which camera.
-    pub camera: String,
-    /// How it is now.
-    pub state: CameraState,
-    /// What is wrong: a word such as `unreachable`, `stalled`, `black`, `frozen`, `blurred`, `covered`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Since when.
-    #[serde(serialize_with = "millis")]
-    pub since: Timestamp,
-}
-
-/// How a camera is.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CameraState {
-    /// Its picture comes and can be used.
-    Up,
-    /// Its picture comes and cannot be used well.
-    Degraded,
-    /// No picture.
-    Down,
-}
-
-/// Members were removed from the box, so that the platform has it in writing.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub struct Receipt {
-    /// Who was removed; at most a hundred.
-    pub member_refs: Vec<String>,
-    /// Why.
-    pub by: RemovedBy,
-    /// From when on they were not matched any more.
-    #[serde(serialize_with = "millis")]
-    pub removed_at: Timestamp,
-    /// From when on nothing of them could be read from the box's files.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "maybe_millis")]
-    pub shredded_at: Option<Timestamp>,
-    /// The list that it follows from, or that was in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<String>,
-    /// Its revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rev: Option<u64>,
-    /// Id of the command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-}
-
-/// Why members were removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RemovedBy {
-    /// A snapshot no longer lists them.
-    Snapshot,
-    /// A delta removed them.
-    Delta,
-    /// The command `member-delete`.
-    Command,
-}
-
-/// Milliseconds are enough for a platform, and three digits always look the same.
-pub(super) fn millis<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(&format_args!("{at:.3}"))
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn maybe_millis<S: Serializer>(at: &Option<Timestamp>, out: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => millis(at, out),
-        None => out.serialize_none(),
-    }
-}
-
-fn four_places<S: Serializer>(value: &f32, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_f64(to_places(f64::from(*value), 1e4))
-}
-
-fn four_places_each<S: Serializer>(values: &BTreeMap<String, f32>, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_map(values.iter().map(|(name, value)| (name, to_places(f64::from(*value), 1e4))))
-}
-
-fn three_places<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_f64(to_places(*value, 1e3))
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn maybe_three_places<S: Serializer>(value: &Option<f64>, out: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => three_places(value, out),
-        None => out.serialize_none(),
-    }
-}
-
-/// JSON has no NaN and no infinity: they would become `null` where a number was promised.
-fn to_places(value: f64, places: f64) -> f64 {
-    let rounded = (value.clamp(-1e9, 1e9) * places).round() / places;
-    if rounded.is_nan() { 0.0 } else { rounded }
 }

@@ -8,21 +8,23 @@
 
 mod data;
 mod health;
+mod records;
 mod schema;
+mod wire;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use data::{
-    Arrival, CameraState, ClosedBy, Departure, DeviceCamera, Direction, DropReason, Dwell, Evidence, ExitExpression,
-    ExpressionWord, Look, Modality, OutboxDropped, Receipt, RemovedBy, StrangerCount, Subject, Vehicle, ZoneRef,
-    ZoneTime,
+    Arrival, ClosedBy, Departure, Direction, Dwell, Evidence, ExitExpression, ExpressionWord, Look, Modality,
+    StrangerCount, Subject, Vehicle, ZoneRef, ZoneTime,
 };
 pub use health::{
     CameraHealth, ConnectionQuality, DeviceHealth, GovernorHealth, Health, HealthReason, InferenceHealth,
     MembersHealth, OutboxHealth,
 };
+pub use records::{CameraState, DeviceCamera, DropReason, OutboxDropped, Receipt, RemovedBy};
 pub use schema::schema;
 
 use super::time::TimeQuality;
@@ -270,7 +272,7 @@ struct CloudEvent<D> {
     #[serde(rename = "type")]
     event_type: String,
     /// When it happened, by the wall clock of the device; see `timequality`.
-    #[serde(serialize_with = "data::millis")]
+    #[serde(serialize_with = "wire::millis")]
     time: Timestamp,
     /// Form of `data`.
     datacontenttype: String,
@@ -280,7 +282,7 @@ struct CloudEvent<D> {
     #[schemars(regex(pattern = "^[0-9]{20}$"))]
     sequence: String,
     /// When the device wrote it down for good.
-    #[serde(serialize_with = "data::millis")]
+    #[serde(serialize_with = "wire::millis")]
     recordedtime: Timestamp,
     /// How far the times can be trusted.
     timequality: TimeQuality,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::calibration::CalibrationSpec;
 use super::faces::{self, Align, Likeness};
 use super::input::{Fit, Input};
-use super::spec::{ADAPTORS, CropSpec, DoubleRow, Head, Output, Task, Thresholds};
+use super::lines::{CropSpec, DoubleRow, Head};
+use super::spec::{ADAPTORS, Output, Task, Thresholds};
 use crate::domain::plate::calibration::Calibration;
 
 /// What a pack holds.
