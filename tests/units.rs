@@ -98,3 +98,12 @@ fn somebody_may_ask_the_kernel_about_the_clock() {
     assert!(may_ask(&asks) && asks.contains(forecourt::clock::mark::INSTALLED), "{asks}");
     assert!(asks.contains("\nCapabilityBoundingSet=\n"), "it asks and must not set");
 }
+
+/// The program asks the kernel about the clock; where that is not allowed it must be refused, not killed.
+#[test]
+fn a_forbidden_question_about_the_clock_kills_nobody() {
+    for name in ["forecourt.service", "forecourt-clock-save.service", "forecourt-cleanup.service"] {
+        let text = std::fs::read_to_string(unit(name)).unwrap();
+        assert!(text.lines().any(|line| line == "SystemCallErrorNumber=EPERM"), "{name}");
+    }
+}

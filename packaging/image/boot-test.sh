@@ -4,7 +4,7 @@
 # events reach a Mosquitto outside, a bundle of an older version or of a strange authority is refused, a newer one goes into the
 # other slot and is started and kept, a power cut in the middle of the next leaves the slot that runs.
 # Usage: packaging/image/boot-test.sh dist/forecourt-VERSION-amd64.img KEYS; KEYS as for build.sh.
-# BOOT_TEST_STICK=vdc for images with a kernel without USB: the stick is another disk then, and its unit is started by hand.
+# BOOT_TEST_STICK=vda for images with a kernel without USB: the stick is another disk then, and its unit is started by hand.
 # Needs qemu-system-x86, ovmf, mosquitto, mtools, e2fsprogs, rauc; no root. Without KVM it takes some minutes a start.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -45,6 +45,9 @@ ln -sf ../probe.service "$units/multi-user.target.wants/probe.service"
 printf '[Service]\nWatchdogSec=0\nTimeoutStartSec=900\n' > "$units/forecourt.service.d/slow.conf"
 mke2fs -q -t ext4 -L data -d "$work/data" "$work/data.ext4" 64M
 dd if="$work/data.ext4" of="$work/disk.img" bs=512 seek="$start" conv=notrunc,sparse status=none
+# Words of the kernel on the serial line; the image itself is silent. A slow emulator's timer makes the kernel give up.
+echo 'set words="ro panic=10 console=ttyS0 no_timer_check systemd.show_status=1"' > "$work/words.cfg"
+mcopy -i "$work/disk.img@@1M" "$work/words.cfg" ::grub/words.cfg
 "$here/keys.sh" "$work/strange"
 head -c 1000000 /dev/urandom > "$work/small.img"
 "$here/bundle.sh" target/image/amd64/rootfs.img 90.0 amd64 "$keys" verity "$work/courier/newer.raucb"

@@ -63,7 +63,7 @@ rm "$work/root.tar"
 say "boot loader"
 tar -C "$work/boot" -xf "$work/grub.tar"
 modules="part_gpt fat squash4 normal linux echo test regexp loadenv configfile search sleep reboot all_video gzio"
-grub-mkimage -O "$grub" -d "$work/boot/usr/lib/grub/$grub" -p /grub -o "$work/esp/EFI/BOOT/$loader" $modules
+grub-mkimage -O "$grub" -d "$work/boot/$grub" -p /grub -o "$work/esp/EFI/BOOT/$loader" $modules
 cp "$here/grub.cfg" "$work/esp/grub/grub.cfg"
 grub-editenv "$work/esp/grub/grubenv" create
 grub-editenv "$work/esp/grub/grubenv" set "ORDER=A B" A_OK=1 A_TRY=0 B_OK=0 B_TRY=0
