@@ -36,9 +36,9 @@ lint: setup ## formatting and clippy
 bench: setup ## what docs/benchmarks.md holds
 	$(CARGO) bench --locked --bench '*'
 
-soak: ## the fault tests of the delivery at full length: broker, network and program are killed again and again
+soak: ## the fault tests of delivery and platform at full length: broker, network and program are killed again and again; hours
 	tools/setup.sh test
-	FORECOURT_SOAK=1 $(CARGO) test --locked --test delivery -- --nocapture
+	FORECOURT_SOAK=1 $(CARGO) test --locked --test delivery --test platform --test provision -- --nocapture --test-threads 1
 
 contract-check: ## the contract by validators that are not ours, its consumers in Python and Node, on SQLite and PostgreSQL
 	tools/setup.sh contract

@@ -1,9 +1,12 @@
 //! Commands (T31): effect once, answer always.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::site::{PATIENCE, ROOT, publish};
+use crate::site::{Ear, PATIENCE, ROOT, publish, soak};
 use crate::stage::Stage;
 
 #[test]
@@ -93,6 +96,49 @@ fn t31_a_command_has_its_effect_once_and_its_answer_always() {
     let status = stage.site.sync().unwrap();
     assert_eq!((&status["removed"], &status["wants"]), (&json!(1), &Value::Null), "{status}");
     assert!(!stage.site.log().contains("M-1"), "a member's name was logged");
+}
+
+/// The box is killed at a random moment of each of so many removals, and started again.
+fn killed_in_the_middle(rounds: u32) {
+    let Some(mut stage) = Stage::new() else { return };
+    let mut service = stage.start();
+    let names: Vec<String> = (0..rounds + 1).map(|n| format!("M-{n}")).collect();
+    let list = stage.site.sign("platform", 1, &names, &[]);
+    assert!(stage.site.publish(&list, 60).status.success(), "{}", stage.site.log());
+    let mut dice = fastrand::Rng::new();
+    let mut before = 0;
+    for name in &names[..rounds as usize] {
+        let id = format!("d-{name}");
+        let delete = stage.request("member-delete", &id, json!({"member_ref": name}), Some("platform")).to_string();
+        stage.send("member-delete", &id, delete.as_bytes());
+        std::thread::sleep(Duration::from_millis(dice.u64(0..250)));
+        before += usize::from(stage.ear.answers("member-delete", &id).is_empty());
+        service.kill();
+        service = stage.site.start();
+        let answer = stage.last_answer("member-delete", &id, 0);
+        assert_eq!(answer["state"], "successful", "{answer}\n{}", stage.site.log());
+        assert_eq!(stage.answer("member-delete", &id, delete.as_bytes()), answer, "the stored answer");
+    }
+    let receipts = |ear: &Ear| -> BTreeMap<String, BTreeSet<String>> {
+        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (_, event) in ear.all.iter().filter(|(topic, _)| topic == "evt/receipt") {
+            for name in event["data"]["member_refs"].as_array().unwrap() {
+                let id = event["id"].as_str().unwrap().to_owned();
+                told.entry(name.as_str().unwrap().to_owned()).or_default().insert(id);
+            }
+        }
+        told
+    };
+    let all = stage.ear.until(PATIENCE, |ear| receipts(ear).len() == rounds as usize);
+    let told = receipts(&stage.ear);
+    println!("T31: {rounds} kills, {before} before the first answer was heard, {} receipts", told.len());
+    assert!(all, "{told:?}");
+    assert_eq!(stage.site.sync().unwrap()["removed"], rounds, "each was removed, and nobody else");
+}
+
+#[test]
+fn t31_killed_in_the_middle_a_command_is_answered_and_its_effect_told() {
+    killed_in_the_middle(if soak() { 100 } else { 4 });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use forecourt::store::members::MemberStore;
 use serde_json::Value;
 
@@ -78,6 +80,25 @@ fn a_list_and_its_changes_are_applied_acknowledged_and_receipted_and_everything_
     assert!(refused(&mut ear, "conflict"));
     assert_eq!(on_the_box(&site), before);
     assert!(!site.log().contains("皖A"), "a plate was logged");
+}
+
+#[test]
+fn a_list_is_signed_with_its_face_templates_and_needs_no_device_key() {
+    let site = Site::new(1);
+    let vector: Vec<f32> = (0..128).map(|n| if n == 7 { 1.0 } else { 0.0 }).collect();
+    let member = serde_json::json!({
+        "member_ref": "M-1", "plate": ["皖A12345"], "consents": ["plate", "face"],
+        "faces": [{ "space": "face-demo-1", "vector": vector, "quality": 0.75 }],
+    });
+    std::fs::write(site.path("list.jsonl"), format!("{member}\n")).unwrap();
+    let (list, key, out) = (site.path("list.jsonl"), site.path("platform.key"), site.path("signed"));
+    let fixed = ["members", "sign", &list, "--key", &key, "--audience", "acme/test", "--epoch", "e1", "--rev", "1"];
+    site.ok(&[&fixed[..], &["--out", &out]].concat());
+    let piece = std::fs::read_to_string(format!("{out}/snapshot-00000.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(piece.lines().nth(1).unwrap()).unwrap();
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let face = &line["faces"][0];
+    assert_eq!((&face["space"], face["vector"].as_str().unwrap()), (&"face-demo-1".into(), &*STANDARD.encode(bytes)));
 }
 
 /// The box is killed again and again while a list comes in; what is on it must always be one of the two lists, whole.

@@ -105,7 +105,7 @@ pub(super) fn sign(args: &SignArgs, place: &Place, json: bool) -> anyhow::Result
 /// The members of a file as objects; `None`: it has bad lines, which were told.
 fn read(file: &Path, place: &Place) -> anyhow::Result<Option<Vec<Value>>> {
     let options = ImportOptions { zone: place.zone.clone(), ..ImportOptions::at(Timestamp::now()) };
-    let (members, report) = members::read_file(file, &options)?;
+    let (members, report) = members::read_objects(file, &options)?;
     if report.bad_lines > 0 {
         for problem in &report.problems {
             let field = problem.field.map(|field| format!(" {field}:")).unwrap_or_default();
@@ -113,7 +113,7 @@ fn read(file: &Path, place: &Place) -> anyhow::Result<Option<Vec<Value>>> {
         }
         return Ok(None);
     }
-    Ok(Some(members.iter().map(members::object).collect()))
+    Ok(Some(members))
 }
 
 /// Runs `members publish`.

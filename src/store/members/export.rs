@@ -1,14 +1,17 @@
 //! The list as a file that `import` reads back to the same list.
 
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use super::audit::Action;
 use super::entry::Field;
 use super::faces;
 use super::source::Format;
-use super::{Filter, MemberStore, StoreError, read, text};
+use super::{Filter, ImportOptions, MemberStore, Report, StoreError, read, text};
 use crate::domain::member::Member;
 use crate::store::keys::KeyRing;
 
@@ -27,6 +30,24 @@ impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
         Self::Write(error.into())
     }
+}
+
+/// Reads a member file without a database, as a platform signs it: members as objects with their face templates, merged
+/// as an import would, and the report. A file with bad lines gives nobody unless `options.skip_bad`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_objects(path: &Path, options: &ImportOptions) -> Result<(Vec<Value>, Report), ExportError> {
+    let file = std::fs::File::open(path).map_err(|source| StoreError::file("cannot read", path, source))?;
+    let ring = Arc::new(KeyRing::passing().map_err(StoreError::from)?);
+    let options = ImportOptions { dry_run: false, keys: Ok(Arc::clone(&ring)), ..options.clone() };
+    let mut store = MemberStore::in_memory()?;
+    let report = store.import(std::io::BufReader::new(file), &options, &mut |_| {})?;
+    let mut lines = Zeroizing::new(Vec::new());
+    store.export_with_faces(&Filter::default(), &ring, &mut *lines)?;
+    let parsed = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice);
+    let members = parsed.collect::<Result<_, _>>().map_err(std::io::Error::from)?;
+    Ok((members, report))
 }
 
 impl MemberStore {

@@ -36,7 +36,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use self::audit::{Action, Fault as AuditFault, Record, Verified};
 pub use self::error::StoreError;
-pub use self::export::{ExportError, object};
+pub use self::export::{ExportError, object, read_objects};
 pub use self::gallery::FaceReport;
 pub use self::import::ImportOptions;
 pub use self::journal::{Entered, JournalEntry};
@@ -281,17 +281,6 @@ impl<E> From<rusqlite::Error> for Stop<E> {
     fn from(source: rusqlite::Error) -> Self {
         Self::Store(source)
     }
-}
-
-/// Reads a member file without a database: the members in the file's order, merged as an import would, and the report.
-/// A file with bad lines gives nobody unless `options.skip_bad`.
-pub fn read_file(path: &Path, options: &ImportOptions) -> Result<(Vec<Member>, Report), StoreError> {
-    let file = std::fs::File::open(path).map_err(|source| StoreError::file("cannot read", path, source))?;
-    let mut store = MemberStore::in_memory()?;
-    let options = ImportOptions { dry_run: false, ..options.clone() };
-    let report = store.import(std::io::BufReader::new(file), &options, &mut |_| {})?;
-    let (members, _) = store.all()?;
-    Ok((members, report))
 }
 
 #[cfg(test)]
