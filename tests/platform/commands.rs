@@ -111,7 +111,7 @@ fn killed_in_the_middle(rounds: u32) {
         let id = format!("d-{name}");
         let delete = stage.request("member-delete", &id, json!({"member_ref": name}), Some("platform")).to_string();
         stage.send("member-delete", &id, delete.as_bytes());
-        std::thread::sleep(Duration::from_millis(dice.u64(0..250)));
+        stage.ear.until(Duration::from_millis(dice.u64(0..250)), |_| false);
         before += usize::from(stage.ear.answers("member-delete", &id).is_empty());
         service.kill();
         service = stage.site.start();
