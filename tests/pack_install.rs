@@ -68,7 +68,8 @@ fn a_pack_is_packed_signed_tried_installed_and_rolled_back() {
     let installed = std::fs::read_link(packs.join("plate-cn")).unwrap();
 
     // Signed by the right key, but the sample does not come out as the manifest says: its own test stops it.
-    let spoiled = source(&folder.path().join("bad"), |text| text.replacen("boxes = [[331.7", "boxes = [[31.7", 1));
+    let spoiled =
+        source(&folder.path().join("bad"), |text| text.replacen("boxes = [[", "boxes = [[1.0, 1.0, 9.0, 9.0], [", 1));
     prepare(&spoiled, "2");
     let output = install();
     assert_eq!(output.status.code(), Some(5));

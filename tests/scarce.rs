@@ -140,7 +140,7 @@ fn few_files_a_slow_disk_no_names_and_no_memory_lose_no_event() {
         assert!(service.stop().success());
     }
 
-    site.settle("file:nothing-more-comes.mp4", &format!("url = \"mqtt://127.0.0.1:{}\"\n", broker.port));
+    site.settle("rtsp://127.0.0.1:9/nothing-more-comes", &format!("url = \"mqtt://127.0.0.1:{}\"\n", broker.port));
     let mut observer = Subscriber::listen(broker.port);
     let service = site.start();
     let all = |observer: &Subscriber| members(&seen(observer), ".departure").len() >= VISITORS.len();
@@ -151,7 +151,7 @@ fn few_files_a_slow_disk_no_names_and_no_memory_lose_no_event() {
     assert!(observer.ids.values().all(|&times| times == 1), "{:?}", observer.ids);
 }
 
-/// T24: a third of one processor, as a hot board gives. Frames are left out and counted; events come in time.
+/// T24: a third of one processor, as a hot board gives, then a twelfth. Frames are left out and counted; events come in time.
 #[test]
 fn a_hot_board_drops_frames_and_no_events() {
     let _turn = alone();
@@ -165,6 +165,8 @@ fn a_hot_board_drops_frames_and_no_events() {
     let service = site.start_under(&["sh", "-c", &group.join("exec \"$@\""), "sh"], &[]);
     let came = |observer: &Subscriber| !members(&seen(observer), ".arrival").is_empty();
     assert!(observer.until(PATIENCE, came), "{}", site.log());
+    // A fast machine keeps up with a third of a processor; none keeps up with this.
+    group.limit_cpu(8);
     let status = site.status_when("no frame was dropped", |status| status["cameras"][0]["dropped"].as_u64() > Some(0));
     assert_eq!(status["outbox"]["condition"], "ok", "{status}");
     for event in seen(&observer).values().filter(|event| event["type"].as_str().unwrap().ends_with(".arrival")) {

@@ -26,7 +26,8 @@ impl Stage {
     /// A service that has told what it can do.
     pub fn start(&mut self) -> Service {
         let service = self.site.start();
-        let online = self.ear.until(PATIENCE, |ear| ear.newest.contains_key("state/device"));
+        let told = |ear: &Ear| ["state/device", "state/config"].iter().all(|topic| ear.newest.contains_key(*topic));
+        let online = self.ear.until(PATIENCE, told);
         assert!(online, "{}", self.site.log());
         service
     }
