@@ -1,7 +1,7 @@
 """The detector: a picture 3xSxS (letterboxed, 0..1) to plates with four corners and one or two rows, in one pass.
 
 One output cell for every 8x8 px says how plate-like it is, where the plate's centre is, how wide and high it is, and how
-the four corners differ from an upright box; coarser levels see the vehicle around it. About 176 million multiply-adds at 384.
+the four corners differ from an upright box; coarser levels see the vehicle around it. About 220 million multiply-adds at 384.
 """
 import torch
 from torch import nn
@@ -15,13 +15,13 @@ OUTPUTS = 1 + 4 + 8 + 1
 class Detector(nn.Module):
     def __init__(self):
         super().__init__()
-        self.quarter = nn.Sequential(block(3, 12, 3, 2), block(12, 24, 3, 2))
-        self.eighth = nn.Sequential(block(24, 48, 3, 2), Residual(48, 3), Residual(48, 3))
+        self.quarter = nn.Sequential(block(3, 16, 3, 2), block(16, 32, 3, 2))
+        self.eighth = nn.Sequential(block(32, 48, 3, 2), Residual(48, 3), Residual(48, 3))
         self.sixteenth = nn.Sequential(block(48, 96, 3, 2), Residual(96, 3), Residual(96, 3), Residual(96, 3))
         self.thirtysecond = nn.Sequential(block(96, 128, 3, 2), Residual(128, 5), Residual(128, 5), Residual(128, 5))
         self.from32, self.from16, self.from8 = nn.Conv2d(128, 64, 1), nn.Conv2d(96, 64, 1), nn.Conv2d(48, 64, 1)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
-        self.mix16, self.mix8 = Residual(64, 3), nn.Sequential(Residual(64, 3), Residual(64, 3))
+        self.mix16, self.mix8 = Residual(64, 3), nn.Sequential(Residual(64, 3), Residual(64, 3), Residual(64, 5))
         self.head = nn.Conv2d(64, OUTPUTS, 1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)

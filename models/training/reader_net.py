@@ -1,6 +1,6 @@
 """The reader: a plate line 3x32x160 to 40 steps of log-odds over the characters, and the plate's colour.
 
-About 39 million multiply-adds. Light differs more than anything else between pictures, so the first thing the
+About 38 million multiply-adds. Light differs more than anything else between pictures, so the first thing the
 network does is to bring each picture to zero mean and unit spread (over all its pixels and channels: colour stays).
 """
 import torch

@@ -36,7 +36,7 @@ class Bank:
         images, quads, rows = shards[self.rng.integers(len(shards))]
         i = self.rng.integers(len(images))
         base = images.shape[1]
-        zoom = SIDE / base * np.exp(self.rng.normal(0.0, 0.28))
+        zoom = SIDE / base * np.exp(self.rng.normal(-0.04, 0.33))
         flip = -1.0 if self.rng.random() < 0.3 else 1.0
         shift = self.rng.uniform(-0.22, 0.22, 2) * side
         middle = np.array([base / 2, base / 2])
