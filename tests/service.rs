@@ -23,8 +23,6 @@ mod site;
 #[path = "delivery/wire.rs"]
 mod wire;
 
-use std::time::Instant;
-
 use broker::Subscriber;
 use serde_json::Value;
 use site::{PATIENCE, STRANGERS, Site, VISITORS, bundled, events, members, run, seen};
@@ -100,10 +98,7 @@ fn killing_the_box_the_broker_and_the_camera_loses_nothing_that_was_accepted() {
     service.kill();
     broker.kill();
     let service = site.start();
-    let until = Instant::now() + PATIENCE;
-    while site.status().is_none_or(|status| status["recognition"]["open_visits"] != 1) {
-        assert!(Instant::now() < until, "the visit was not taken up again\n{}", site.log());
-    }
+    site.status_when("the visit was not taken up again", |status| status["recognition"]["open_visits"] == 1);
     broker.start();
     let mut observer = Subscriber::listen(broker.port);
     let done = observer.until(PATIENCE, |observer| {

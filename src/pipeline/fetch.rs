@@ -22,11 +22,44 @@ fn is_local(url: &str) -> bool {
     url.starts_with("http://127.0.0.1:")
 }
 
-/// Whoever asks that address.
+/// How often a line that breaks is taken up again.
+#[derive(Clone, Copy, Debug)]
+pub struct Persistence {
+    /// Attempts in all.
+    pub attempts: u32,
+    /// Pause after the first; it doubles.
+    pub pause: Duration,
+}
+
+/// Fetches a file of `bytes` bytes into `part`, from where it broke off; `told` hears how many are there, `broke` why it is
+/// asked for again.
 ///
 /// # Errors
-/// When the address is neither HTTPS nor local, or the authorities cannot be read.
-pub fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
+/// When the address may not be asked, or the last attempt failed; what came is kept.
+pub fn whole(
+    url: &str,
+    bytes: u64,
+    part: &Path,
+    Persistence { attempts, mut pause }: Persistence,
+    told: &mut dyn FnMut(u64),
+    broke: &dyn Fn(&anyhow::Error),
+) -> anyhow::Result<()> {
+    let agent = agent(url)?;
+    for attempt in 1.. {
+        match append(&agent, url, bytes, part, told) {
+            Ok(()) => break,
+            Err(error) if attempt == attempts => {
+                return Err(error.context(format!("given up after {attempts} attempts")));
+            }
+            Err(error) => broke(&error),
+        }
+        std::thread::sleep(pause);
+        pause *= 2;
+    }
+    Ok(())
+}
+
+fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
     ensure!(is_sound(url), "it is no https:// address");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
@@ -44,17 +77,8 @@ pub fn agent(url: &str) -> anyhow::Result<ureq::Agent> {
     Ok(config.timeout_recv_response(Some(Duration::from_secs(30))).build().new_agent())
 }
 
-/// Asks for what is missing of a file of `bytes` bytes and appends it to `part`; `told` hears how many are there.
-///
-/// # Errors
-/// When the line breaks (what came is kept), or the file is not as long as it should be.
-pub fn append(
-    agent: &ureq::Agent,
-    url: &str,
-    bytes: u64,
-    part: &Path,
-    told: &mut dyn FnMut(u64),
-) -> anyhow::Result<()> {
+/// Asks for what is missing and appends it.
+fn append(agent: &ureq::Agent, url: &str, bytes: u64, part: &Path, told: &mut dyn FnMut(u64)) -> anyhow::Result<()> {
     let have = fs::metadata(part).map_or(0, |about| about.len());
     if have >= bytes {
         return Ok(());

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Privacy};
 use crate::domain::Uptime;
+use crate::domain::sync::hex;
 use crate::domain::time::Moment;
 use crate::store::members::{MemberStore, StoreError};
 
@@ -53,7 +54,7 @@ fn round(store: &mut MemberStore, privacy: &Privacy, now: Timestamp) -> Result<(
 /// A record when the service begins with other settings than the last time.
 pub fn note_settings(store: &mut MemberStore, config: &Config) {
     let text = serde_json::to_vec(config).unwrap_or_default();
-    let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(text));
     if let Err(error) = store.note_settings(&digest) {
         tracing::warn!("The start with other settings could not be recorded: {error}");
     }

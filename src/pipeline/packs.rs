@@ -11,16 +11,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::warn;
 
-use super::fetch;
+use super::fetch::{self, Persistence};
 use crate::clock::{Boot, TimeQuality, floor};
 use crate::config::Config;
 use crate::inference::pack::install::{self, Installer, Knowledge, Label, Trust, bundle};
 
 /// Patience with the test of a pack.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Attempts at a bundle whose line breaks, and the pause after the first; it doubles.
-const ATTEMPTS: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// With a bundle whose line breaks.
+const PERSISTENCE: Persistence = Persistence { attempts: 6, pause: Duration::from_secs(1) };
 /// Folder in `storage.folder` for what is half fetched.
 const FETCHED: &str = "fetched";
 /// Free space that must be left.
@@ -98,19 +97,8 @@ fn fetch(wanted: &Wanted, folder: &Path, bundle: &Path) -> anyhow::Result<()> {
     let free = about.blocks_available() as u64 * about.fragment_size() as u64;
     ensure!(free >= wanted.bytes + RESERVE, "{} MiB are free, {} bytes were to come", free >> 20, wanted.bytes);
     let part = bundle.with_extension("part");
-    let agent = fetch::agent(&wanted.url)?;
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1.. {
-        match fetch::append(&agent, &wanted.url, wanted.bytes, &part, &mut |_| ()) {
-            Ok(()) => break,
-            Err(error) if attempt == ATTEMPTS => {
-                return Err(error.context(format!("given up after {ATTEMPTS} attempts")));
-            }
-            Err(error) => warn!("A bundle is asked for again: {error:#}"),
-        }
-        std::thread::sleep(pause);
-        pause *= 2;
-    }
+    let broke = |error: &anyhow::Error| warn!("A bundle is asked for again: {error:#}");
+    fetch::whole(&wanted.url, wanted.bytes, &part, PERSISTENCE, &mut |_| (), &broke)?;
     fs::write(bundle::signature_of(bundle), &wanted.signature)?;
     Ok(fs::rename(&part, bundle)?)
 }

@@ -12,7 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{hex, inherit};
+use super::inherit;
+use crate::domain::sync::hex;
 
 /// Key and claim of this box.
 #[derive(Debug)]

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::sync::hex;
+
 /// Where a box keeps what provisioning makes.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -61,11 +63,6 @@ fn inherit(path: &Path) -> std::io::Result<()> {
     let Some(above) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else { return Ok(()) };
     let about = std::fs::metadata(above)?;
     std::os::unix::fs::chown(path, Some(about.uid()), Some(about.gid()))
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

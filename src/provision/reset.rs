@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Places, hex};
+use super::Places;
+use crate::domain::sync::hex;
 
 /// Destroyed in this order, below the root; keys before data.
 const KEYS: [&str; 3] = ["var/lib/forecourt-key", "etc/forecourt/identity", "var/lib/forecourt/device.key"];

@@ -8,6 +8,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::domain::sync::hex;
+
 /// Bytes of a key.
 pub(super) const KEY: usize = 32;
 /// Bytes of a nonce.
@@ -71,7 +73,7 @@ pub(super) fn name_of(key: &Key) -> String {
     let mut hash = Sha256::new();
     hash.update(b"forecourt device key\0");
     hash.update(**key);
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..8])
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,12 +17,13 @@ use super::super::Exit;
 use super::super::vision::Setup;
 use super::verify;
 use crate::cli::Global;
-use crate::pipeline::fetch::{agent, append};
+use crate::domain::sync::hex;
+use crate::pipeline::fetch::{self, Persistence};
 
 /// The catalog of this version of the program.
 const CATALOG: &str = include_str!("../../../models/catalog.toml");
-/// Attempts at a file whose line breaks.
-const ATTEMPTS: u32 = 5;
+/// With a file whose line breaks; somebody waits and sees it.
+const PERSISTENCE: Persistence = Persistence { attempts: 5, pause: Duration::ZERO };
 
 /// What was typed after `models fetch`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +88,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     eprintln!("`{name}` is under the licence {}, from {}.", entry.licence, entry.source);
     for file in &entry.file {
-        fetch(file, &folder).with_context(|| format!("`{}`", file.url))?;
+        bring(file, &folder).with_context(|| format!("`{}`", file.url))?;
     }
     let Some(manifest) = &entry.manifest else {
         eprintln!("It comes without a manifest: write `pack.toml` as docs/packs.md says.");
@@ -106,7 +108,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     Ok(judged)
 }
 
-fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
+fn bring(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
     ensure!(Path::new(&file.name).file_name() == Some(file.name.as_ref()), "`{}` is no plain name", file.name);
     let whole = folder.join(&file.name);
     if whole.exists() && hash(&whole)? == file.sha256 {
@@ -114,18 +116,10 @@ fn fetch(file: &Wanted, folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let part = folder.join(format!("{}.part", file.name));
-    let agent = agent(&file.url)?;
     let bar = ProgressBar::new(file.bytes).with_message(file.name.clone());
     bar.set_style(ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}")?);
-    for attempt in 1.. {
-        match append(&agent, &file.url, file.bytes, &part, &mut |there| bar.set_position(there)) {
-            Ok(()) => break,
-            Err(error) if attempt == ATTEMPTS => {
-                return Err(error.context(format!("given up after {ATTEMPTS} attempts")));
-            }
-            Err(error) => eprintln!("{error:#}; trying again from where it broke"),
-        }
-    }
+    let broke = |error: &anyhow::Error| eprintln!("{error:#}; trying again from where it broke");
+    fetch::whole(&file.url, file.bytes, &part, PERSISTENCE, &mut |there| bar.set_position(there), &broke)?;
     bar.finish_and_clear();
     let found = hash(&part)?;
     if found != file.sha256 {
@@ -144,7 +138,7 @@ fn hash(path: &Path) -> anyhow::Result<String> {
             read => digest.update(&piece[..read]),
         }
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest.finalize()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::onnx;
+use crate::domain::sync::hex;
 
 /// Largest file that is read; a model for this class of box is a tenth of it.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -37,7 +38,7 @@ impl ModelFile<'_> {
         let path = inside(self.folder, self.file)?;
         let refuse = |reason: String| BadModel { path: path.clone(), reason };
         let bytes = read_capped(&path).map_err(refuse)?;
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(&Sha256::digest(&bytes));
         if !found.eq_ignore_ascii_case(self.sha256) {
             let wanted = self.sha256;
             return Err(refuse(format!("its sha256 is {found}, the manifest says {wanted}; fetch the pack again")));

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{MemberStore, StoreError, read, templates};
+use crate::domain::sync::hex;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -189,10 +190,6 @@ fn hash(before: &[u8], seq: i64, fields: [&str; 5]) -> [u8; 32] {
         hash.update(field.as_bytes());
     }
     hash.finalize().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A row as it stands, with the hash as bytes.
