@@ -37,6 +37,7 @@ fn plate(rect: Rect, evidence: Option<Evidence>) -> PlateObservation {
         corners: None,
         rows: Rows::Single,
         detection: 0.9,
+        certain: true,
         evidence,
         colours: Vec::new(),
         quality: CropQuality::default(),

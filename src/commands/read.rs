@@ -41,7 +41,15 @@ struct Seen {
     decode_ms: f32,
 }
 
-/// Runs it; exit code 5 when a picture could not be read, 4 when there was no plate in any.
+impl Seen {
+    /// Plates with what was read, or the places that might be one and are not for sure.
+    fn those(&self, stand: bool) -> impl Iterator<Item = (&PlateObservation, Option<&Reading>)> {
+        let all = self.observation.plates.iter().zip(&self.readings);
+        all.filter(move |(plate, _)| plate.stands() == stand).map(|(plate, reading)| (plate, reading.as_ref()))
+    }
+}
+
+/// Runs it; exit code 5 when a picture could not be read, 4 when there was no plate in any, doubtful ones not counted.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     if args.faces {
         let members = args.members.as_deref();
@@ -55,7 +63,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let name = path.display().to_string();
         let seen = look(path, &mut reader, &mut interpreter);
         match &seen {
-            Ok(seen) => plates += seen.observation.plates.len(),
+            Ok(seen) => plates += seen.those(true).count(),
             Err(error) => {
                 refused += 1;
                 eprintln!("forecourt: {error:#}");
@@ -94,14 +102,14 @@ fn read(plate: &PlateObservation, interpreter: &mut Interpreter) -> Option<Readi
 }
 
 fn json(name: &str, seen: &Seen) -> Value {
-    let plates =
-        seen.observation.plates.iter().zip(&seen.readings).map(|(plate, reading)| plate_json(plate, reading.as_ref()));
+    let those = |stand| seen.those(stand).map(|(plate, reading)| plate_json(plate, reading)).collect::<Vec<_>>();
+    let (plates, doubtful) = (those(true), those(false));
     let (width, height) = seen.observation.size;
     let mut ms: Map<String, Value> = Map::new();
     ms.insert("decode".to_owned(), json!(rounded(seen.decode_ms)));
     let of_plates = named(&seen.observation.timing).into_iter().filter(|(word, _)| !word.starts_with("face"));
     ms.extend(of_plates.map(|(word, ms)| (word.to_owned(), json!(rounded(ms)))));
-    json!({ "image": name, "width": width, "height": height, "plates": plates.collect::<Vec<_>>(), "ms": ms })
+    json!({ "image": name, "width": width, "height": height, "plates": plates, "doubtful": doubtful, "ms": ms })
 }
 
 fn plate_json(plate: &PlateObservation, reading: Option<&Reading>) -> Value {
@@ -152,15 +160,20 @@ fn tell(name: &str, seen: &Seen) {
     let (width, height) = seen.observation.size;
     let total: f32 = named(&seen.observation.timing).iter().map(|(_, ms)| ms).sum();
     println!("{name}  {width}x{height}, decoded in {:.1} ms, seen in {total:.1} ms", seen.decode_ms);
-    if seen.observation.plates.is_empty() {
+    let doubtful = seen.those(false).count();
+    if doubtful > 0 {
+        println!(
+            "  {doubtful} more that might be a plate: a low score and nothing to read (all about them with --json)"
+        );
+    }
+    if doubtful == seen.observation.plates.len() {
         println!("  no plate\n");
         return;
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["plate", "sure", "characters", "colour", "kind", "box", "else it may be"]);
-    for (plate, reading) in seen.observation.plates.iter().zip(&seen.readings) {
-        let reading = reading.as_ref();
+    for (plate, reading) in seen.those(true) {
         let told = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
         let percent = |share: f32| format!("{:.0}", share * 100.0);
         let sure =

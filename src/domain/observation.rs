@@ -36,6 +36,9 @@ pub struct PlateObservation {
     pub rows: Rows,
     /// Score of the detector, 0..1.
     pub detection: f32,
+    /// The score is one that the detector's pack calls certain; otherwise the reader has to bear it out, see
+    /// [`PlateObservation::stands`].
+    pub certain: bool,
     /// What the reader saw; `None` when the plate was too small or too poor to be read, see `rejected`.
     pub evidence: Option<Evidence>,
     /// Distribution over colours, when a model tells it; sums to 1.
@@ -44,6 +47,22 @@ pub struct PlateObservation {
     pub quality: CropQuality,
     /// Why the plate was not read.
     pub rejected: Option<RejectReason>,
+}
+
+/// Characters and mean probability from which a reading bears out that there is a plate at all.
+const CHARACTERS: usize = 5;
+const PROBABLE: f32 = 0.5;
+
+impl PlateObservation {
+    /// Is this a plate? The detector is certain, or the reader saw one there; a poor score and nothing to read is a sign, a
+    /// grille or a patch of light far more often than a plate.
+    pub fn stands(&self) -> bool {
+        self.certain
+            || self.evidence.as_ref().is_some_and(|evidence| {
+                let greedy = evidence.greedy();
+                greedy.confidence.len() >= CHARACTERS && greedy.mean_confidence() >= PROBABLE
+            })
+    }
 }
 
 /// Lines of characters on a plate.

@@ -20,6 +20,7 @@ pub(crate) struct Detector {
     output: String,
     decoder: BoxDecoder,
     resizer: Resizer,
+    certain: f32,
 }
 
 impl Detector {
@@ -31,12 +32,18 @@ impl Detector {
         if let Some(score) = score {
             decoder.set_score(score);
         }
-        let mut detector = Self { network, input: model.input.clone(), output, decoder, resizer: Resizer::default() };
+        let (input, resizer, certain) = (model.input.clone(), Resizer::default(), model.thresholds.certain);
+        let mut detector = Self { network, input, output, decoder, resizer, certain };
         let grey = vec![128; 32 * 32 * 3];
         detector
             .find(Pixels { width: 32, height: 32, bgr: &grey }, &mut StageTimes::default())
             .with_context(|| format!("model `{}`", pack.folder.join(&model.file).display()))?;
         Ok(detector)
+    }
+
+    /// Score from which a plate needs no reading to be one.
+    pub fn certain(&self) -> f32 {
+        self.certain
     }
 
     /// Plates in pixels of the frame, in falling order of score.

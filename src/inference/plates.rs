@@ -92,6 +92,7 @@ impl PlateReader {
             corners: found.corners,
             rows: self.crops.rows(&area),
             detection: found.score,
+            certain: found.score >= self.detector.certain(),
             evidence: reading.evidence,
             colours: reading.colours,
             quality: reading.quality,

@@ -227,8 +227,10 @@ fn read_crop(reader: &mut CropReader, frame: &Frame, label: &Label) -> anyhow::R
     Ok((Seen { found: true, evidence: reading.evidence, colours: reading.colours }, times))
 }
 
-/// Labels and boxes in pairs, best overlap first; each box serves one plate, which a table may hold twice.
-fn matched(labels: &[Label], observation: FrameObservation) -> Vec<Seen> {
+/// Labels and boxes in pairs, best overlap first; each box serves one plate, which a table may hold twice. What is no
+/// plate for sure is not found.
+fn matched(labels: &[Label], mut observation: FrameObservation) -> Vec<Seen> {
+    observation.plates.retain(PlateObservation::stands);
     let boxes: Vec<Rect> = observation.plates.iter().map(|plate| plate.rect).collect();
     let mut owners: Vec<Option<&Label>> = vec![None; boxes.len()];
     let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
@@ -315,6 +317,7 @@ mod tests {
             corners: None,
             rows: Rows::Single,
             detection: 0.9,
+            certain: true,
             evidence: None,
             colours: vec![(PlateColour::Blue, 1.0)],
             quality: CropQuality::default(),

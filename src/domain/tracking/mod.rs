@@ -192,11 +192,13 @@ struct Seen<W> {
 impl Tracker<Text> {
     /// Gives the plates of a frame to tracks, in order of their index in the frame.
     ///
+    /// A plate that is none for sure ([`PlateObservation::stands`]) goes on with a track and begins none.
     /// Boxes without extent or with numbers that are none are passed over, and so are second boxes of one plate. Time
     /// that runs backwards is taken as standing still; after a jump ahead the lost tracks end first.
     pub fn step(&mut self, frame: &FrameObservation) -> Vec<TrackUpdate> {
         let boxes = |plate: &PlateObservation| (plate.rect, plate.detection);
-        self.give(frame.at, usable::<Text, _>(&frame.plates, boxes, confident_text))
+        let stands = |place: usize| frame.plates[place].stands();
+        self.give(frame.at, usable::<Text, _>(&frame.plates, boxes, confident_text), stands)
     }
 }
 
@@ -205,7 +207,7 @@ impl Tracker<Look> {
     pub fn step_faces(&mut self, at: Uptime, faces: &[FaceObservation]) -> Vec<TrackUpdate> {
         let boxes = |face: &FaceObservation| (face.rect, face.detection);
         let word = |face: &FaceObservation| -> Option<Embedding> { face.embedding.clone() };
-        self.give(at, usable::<Look, _>(faces, boxes, word))
+        self.give(at, usable::<Look, _>(faces, boxes, word), |_| true)
     }
 }
 
@@ -220,7 +222,8 @@ impl<V: Voice> Tracker<V> {
         self.tracks.len()
     }
 
-    fn give(&mut self, at: Uptime, seen: Vec<Seen<V::Word>>) -> Vec<TrackUpdate> {
+    /// `begins` says of an observation whether it is enough to begin a track; what is not may only go on with one.
+    fn give(&mut self, at: Uptime, seen: Vec<Seen<V::Word>>, begins: impl Fn(usize) -> bool) -> Vec<TrackUpdate> {
         self.end_lost(at);
         let mut owner: Vec<Option<usize>> = vec![None; seen.len()];
         for (track, place) in self.assignment(&seen) {
@@ -230,9 +233,9 @@ impl<V: Voice> Tracker<V> {
         let mut updates: Vec<TrackUpdate> = seen
             .iter()
             .zip(owner)
-            .map(|(seen, owner)| match owner {
-                Some(track) => self.follow(track, seen),
-                None => self.begin(seen),
+            .filter_map(|(seen, owner)| match owner {
+                Some(track) => Some(self.follow(track, seen)),
+                None => begins(seen.observation).then(|| self.begin(seen)),
             })
             .collect();
         updates.sort_by_key(|update| update.observation);

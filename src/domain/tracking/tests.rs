@@ -13,6 +13,7 @@ fn plate(rect: Rect, text: Option<&str>) -> PlateObservation {
         corners: None,
         rows: Rows::Single,
         detection: 0.9,
+        certain: true,
         evidence: text.map(fixtures::clear),
         colours: Vec::new(),
         quality: CropQuality::default(),
@@ -270,6 +271,18 @@ fn fifty_cars_at_once_keep_fifty_tracks() {
         assert_eq!(found, first, "at step {step}");
     }
     assert_eq!(tracker.live(), 50);
+}
+
+#[test]
+fn a_doubtful_plate_begins_no_track_and_goes_on_with_one() {
+    let mut tracker = tracker();
+    let doubtful =
+        |x: f32, text| PlateObservation { detection: 0.4, certain: false, ..plate(at(x, 500.0, 70.0), text) };
+    assert_eq!(tracker.step(&frame(0, vec![doubtful(100.0, None)])), [], "a grille");
+    let begun = tracker.step(&frame(140, vec![doubtful(110.0, Some("皖A13579"))]));
+    assert!(begun[0].is_new, "the reader bears it out: {begun:?}");
+    let on = tracker.step(&frame(280, vec![doubtful(900.0, None), doubtful(120.0, None)]));
+    assert_eq!(on.iter().map(|update| (update.track, update.observation)).collect::<Vec<_>>(), [(begun[0].track, 1)]);
 }
 
 #[test]

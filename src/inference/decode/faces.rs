@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn decoder(output: &str, score: f32) -> FaceDecoder {
-        FaceDecoder::new(&toml::from_str(output).unwrap(), Thresholds { score, nms_iou: 0.45 })
+        FaceDecoder::new(&toml::from_str(output).unwrap(), Thresholds { score, nms_iou: 0.45, certain: 0.0 })
     }
 
     /// Outputs of one stride of 8 for an input of 16 x 8: two places.

@@ -252,8 +252,8 @@ impl Model {
             check_lines(rows.top).and(check_lines(rows.bottom))?;
         }
         faces::check(self.task, &self.output, self.align.as_ref(), self.likeness.as_ref())?;
-        let Thresholds { score, nms_iou } = self.thresholds;
-        if !(0.0..=1.0).contains(&score) || !(0.0..=1.0).contains(&nms_iou) {
+        let Thresholds { score, nms_iou, certain } = self.thresholds;
+        if [score, nms_iou, certain].iter().any(|share| !(0.0..=1.0).contains(share)) {
             return Err("`thresholds` must lie in 0..1".to_owned());
         }
         if let Some(calibration) = &self.calibration {

@@ -373,11 +373,15 @@ pub struct Thresholds {
     /// Overlap from which the weaker of two boxes is dropped.
     #[serde(default = "half")]
     pub nms_iou: f32,
+    /// Score 0..1 from which a plate counts even where nothing can be read; below it the reader has to bear it out.
+    /// Not given: every score counts.
+    #[serde(default)]
+    pub certain: f32,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { score: 0.25, nms_iou: 0.5 }
+        Self { score: 0.25, nms_iou: 0.5, certain: 0.0 }
     }
 }
 
