@@ -7,7 +7,7 @@
 //!        commands → provision → domain
 //! ```
 //!
-//! `config` and `clock` may be used by all but `domain`. OpenCV stays in `camera`, ONNX Runtime in `inference`,
+//! `config`, `clock` and `disk` may be used by all but `domain`. OpenCV stays in `camera`, ONNX Runtime in `inference`,
 //! SQLite in `store`, MQTT in `mqtt`; these five never import each other.
 
 pub mod camera;
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod disk;
 pub mod domain;
 pub mod health;
 pub mod inference;

@@ -1,7 +1,7 @@
 //! The arrows of the house, read from the imports of every source file.
 //!
-//! `main → commands → pipeline → {camera, inference, store, mqtt, health} → domain`; `config` and `clock` are leaves
-//! that all but `domain` may use. A crate that touches the world has one home.
+//! `main → commands → pipeline → {camera, inference, store, mqtt, health} → domain`; `config`, `clock` and `disk`
+//! are leaves that all but `domain` may use; `disk` imports nothing. A crate that touches the world has one home.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
@@ -27,17 +27,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain",
             "config",
             "clock",
+            "disk",
         ],
     ),
-    ("provision", &["domain", "config", "clock"]),
-    ("pipeline", &["camera", "inference", "store", "mqtt", "health", "domain", "config", "clock"]),
-    ("camera", &["domain", "config", "clock"]),
-    ("inference", &["domain", "config", "clock"]),
-    ("store", &["domain", "config", "clock"]),
-    ("mqtt", &["domain", "config", "clock"]),
-    ("health", &["domain", "config", "clock"]),
+    ("provision", &["domain", "config", "clock", "disk"]),
+    ("pipeline", &["camera", "inference", "store", "mqtt", "health", "domain", "config", "clock", "disk"]),
+    ("camera", &["domain", "config", "clock", "disk"]),
+    ("inference", &["domain", "config", "clock", "disk"]),
+    ("store", &["domain", "config", "clock", "disk"]),
+    ("mqtt", &["domain", "config", "clock", "disk"]),
+    ("health", &["domain", "config", "clock", "disk"]),
     ("config", &["domain"]),
-    ("clock", &["domain"]),
+    ("clock", &["domain", "disk"]),
+    ("disk", &[]),
     ("domain", &[]),
 ];
 
@@ -118,6 +120,9 @@ fn planted_breaches_are_caught() {
         ("pipeline/mod.rs", "use crate::commands::Exit;"),
         ("pipeline/mod.rs", "use rumqttc::v5::AsyncClient;"),
         ("config/load.rs", "use crate::camera::SourceSpec;"),
+        ("domain/visit.rs", "use crate::disk;"),
+        ("disk.rs", "use crate::config::Storage;"),
+        ("disk.rs", "use crate::domain::Uptime;"),
         ("store/spool.rs", "pub use ::rumqttc as client;"),
     ] {
         assert_ne!(breaches(Path::new(file), source), Vec::<String>::new(), "{file}: {source}");
@@ -133,6 +138,7 @@ fn what_only_looks_like_a_breach_is_none() {
         ("domain/visit.rs", "const RAW: &str = r#\"use \"std::fs\" \"#; fn f<'a>(x: &'a str) {}"),
         ("domain/visit.rs", "let log = 1; let x = log.ln(); fastrand::Rng::with_seed(1);"),
         ("store/members.rs", "use super::spool::open; use rusqlite::Connection; use crate::domain::member::Member;"),
+        ("store/keys/mod.rs", "use crate::disk::{self, Rights};"),
         ("commands/run.rs", "use crate::pipeline; use crate::store::Members;"),
     ] {
         assert_eq!(breaches(Path::new(file), source), Vec::<String>::new(), "{file}: {source}");

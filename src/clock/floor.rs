@@ -5,13 +5,14 @@
 //! must not get into the file, because it would be a floor for ever: what no time server confirms may advance no
 //! further than the machine has been running.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use jiff::Timestamp;
+
+use crate::disk::{self, NotWritten, Rights};
 
 /// Where the units of the package keep the time.
 pub const INSTALLED: &str = "/var/lib/forecourt-clock/last";
@@ -56,15 +57,8 @@ pub fn read(path: &Path) -> Option<Timestamp> {
 ///
 /// # Errors
 /// When the file or its folder cannot be written.
-pub fn write(path: &Path, now: Timestamp) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    let words = || format!("cannot write the time to `{}`", path.display());
-    let mut file = File::create(&part).with_context(words)?;
-    writeln!(file, "{now:.0}").with_context(words)?;
-    file.sync_all().with_context(words)?;
-    fs::rename(&part, path).with_context(words)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(words)
+pub fn write(path: &Path, now: Timestamp) -> Result<(), NotWritten> {
+    disk::write(path, format!("{now:.0}\n").as_bytes(), Rights::mode(0o644))
 }
 
 #[cfg(test)]
@@ -108,7 +102,7 @@ mod tests {
         assert_eq!(read(&path), None);
         write(&path, at("2026-11-20T08:00:00.5Z")).unwrap();
         assert_eq!(read(&path), Some(at("2026-11-20T08:00:00Z")));
-        fs::write(&path, [0xff, 0, 1]).unwrap();
+        std::fs::write(&path, [0xff, 0, 1]).unwrap();
         assert_eq!(read(&path), None);
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::disk::{self, Rights};
+
 /// Where the units of the package leave it.
 pub const INSTALLED: &str = "/run/forecourt-clock/synchronised";
 
@@ -22,14 +24,14 @@ const HOLDS: Duration = Duration::from_secs(180);
 /// # Errors
 /// When the file cannot be written or removed.
 pub fn leave(path: &Path, synchronised: bool, since_boot: Duration) -> anyhow::Result<()> {
-    let words = || format!("cannot leave the mark `{}`", path.display());
     if synchronised {
-        let part = path.with_extension("part");
-        fs::write(&part, format!("{}\n", since_boot.as_secs())).with_context(words)?;
-        return fs::rename(&part, path).with_context(words);
+        let seconds = format!("{}\n", since_boot.as_secs());
+        return Ok(disk::write(path, seconds.as_bytes(), Rights::mode(0o644))?);
     }
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(words),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot take the mark `{}` away", path.display()))
+        }
         _ => Ok(()),
     }
 }

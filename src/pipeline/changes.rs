@@ -5,17 +5,15 @@
 //! or not at all, before the change has any effect; so whatever interrupts, the next start knows what is on trial and to
 //! what it goes back. The settings file itself, which an installer wrote, is never touched.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Loaded, patch};
+use crate::disk::{self, Rights};
 use crate::inference::pack::install;
 
 /// Name of the file in `storage.folder`.
@@ -218,16 +216,7 @@ impl Changes {
     }
 
     fn write(&mut self, next: Kept) -> anyhow::Result<()> {
-        let words = || format!("cannot write `{}`", self.path.display());
-        let part = self.path.with_extension("part");
-        let bytes = serde_json::to_vec(&next)?;
-        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-        let mut file = options.with_context(words)?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).with_context(words)?;
-        fs::rename(&part, &self.path).with_context(words)?;
-        if let Some(above) = self.path.parent() {
-            File::open(above).and_then(|folder| folder.sync_all()).with_context(words)?;
-        }
+        disk::write(&self.path, &serde_json::to_vec(&next)?, Rights::mode(0o600))?;
         self.kept = next;
         info!(keys = ?self.keys(), trial = self.trial().map(|trial| trial.command.as_str()), "The platform's changes were written.");
         Ok(())

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use crate::camera::{CameraReport, CameraState, PictureHealth};
+use crate::disk::{self, Rights};
 use crate::domain::event::{
     CameraHealth, ConnectionQuality, DeviceHealth, GovernorHealth, Health, InferenceHealth, MembersHealth, OutboxHealth,
 };
@@ -84,10 +85,8 @@ impl History {
 
     fn save(&self) {
         let bytes = serde_json::to_vec(self).expect("the history has string keys only");
-        let beside = self.path.with_extension("part");
-        let done = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, &self.path));
-        if let Err(error) = done {
-            warn!(%error, "What is usual at this hour could not be kept.");
+        if let Err(error) = disk::write(&self.path, &bytes, Rights::mode(0o644)) {
+            warn!("What is usual at this hour could not be kept: {:#}", anyhow::Error::from(error));
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Who the box is: a P-256 key that is made on it and never leaves it, a request for a certificate, a claim.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -12,8 +10,11 @@ use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::inherit;
+use crate::disk::{self, Rights};
 use crate::domain::sync::hex;
+
+/// Root makes them, the group of the service reads them.
+const RIGHTS: Rights = Rights::mode(0o640).of_folder();
 
 /// Key and claim of this box.
 #[derive(Debug)]
@@ -31,16 +32,16 @@ impl Identity {
     /// When the folder cannot be written, or what lies there is no key.
     pub fn of(folder: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-        inherit(folder).with_context(|| format!("the owner of `{}`", folder.display()))?;
+        disk::inherit_owner(folder).with_context(|| format!("the owner of `{}`", folder.display()))?;
         let (key, claim) = (folder.join("device.key"), folder.join("claim"));
         if !key.exists() {
             let made = KeyPair::generate().context("cannot make a key")?;
-            write_new(&key, Zeroizing::new(made.serialize_pem()).as_bytes())?;
+            disk::write_new(&key, Zeroizing::new(made.serialize_pem()).as_bytes(), RIGHTS)?;
         }
         if !claim.exists() {
             let mut random = [0; 10];
             getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-            write_new(&claim, hex(&random).as_bytes())?;
+            disk::write_new(&claim, hex(&random).as_bytes(), RIGHTS)?;
         }
         let words = || format!("the identity in `{}`", folder.display());
         let pem = Zeroizing::new(fs::read_to_string(&key).with_context(words)?);
@@ -81,22 +82,13 @@ impl Identity {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, certificate: &[u8]) -> anyhow::Result<()> {
-        write_new(&self.certificate(), certificate)
+        Ok(disk::write(&self.certificate(), certificate, RIGHTS)?)
     }
 
     /// Where the certificate lies once there is one.
     pub fn certificate(&self) -> PathBuf {
         self.folder.join("device.pem")
     }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    let _ = fs::remove_file(&part);
-    let words = || format!("cannot write `{}`", path.display());
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o640).open(&part).with_context(words)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| inherit(&part)).with_context(words)?;
-    fs::rename(&part, path).with_context(words)
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ pub mod site;
 pub mod stick;
 pub mod text;
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -56,13 +55,6 @@ pub fn serial(root: &Path) -> String {
     }
     let id = read("etc/machine-id").unwrap_or_default();
     hex(&Sha256::digest(format!("forecourt serial {}", id.trim())))[..12].to_owned()
-}
-
-/// Gives what root made the owner and group of the folder that it lies in, so that the service's group can read it.
-fn inherit(path: &Path) -> std::io::Result<()> {
-    let Some(above) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else { return Ok(()) };
-    let about = std::fs::metadata(above)?;
-    std::os::unix::fs::chown(path, Some(about.uid()), Some(about.gid()))
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@
 //! templates cannot be read, wherever copies of them may lie. What this cannot promise: a copy of the sealed key
 //! in worn-out cells of a card without a TPM, see `docs/appliance.md`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Places;
+use crate::disk;
 use crate::domain::sync::hex;
 
 /// Destroyed in this order, below the root; keys before data.
@@ -67,7 +67,7 @@ pub fn destroy(places: &Places, serial: &str) -> Proof {
                 proof.left.push(format!("{}: {error}", inner.display()));
             }
         }
-        let _ = File::open(&folder).and_then(|folder| folder.sync_all());
+        let _ = disk::sync_folder(&folder);
     }
     proof
 }
@@ -82,8 +82,7 @@ fn shred(path: &Path) -> anyhow::Result<String> {
     file.write_all(&noise)?;
     file.sync_all()?;
     fs::remove_file(path)?;
-    let above = path.parent().context("a file has a folder")?;
-    File::open(above)?.sync_all()?;
+    disk::sync_folder_of(path)?;
     Ok(hex(&Sha256::digest(&bytes)))
 }
 

@@ -15,6 +15,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::Places;
 use super::stick::Stick;
 use crate::config::{self, Config, Finding};
+use crate::disk;
 
 /// Why nothing was applied.
 #[derive(Debug)]
@@ -83,8 +84,7 @@ impl Staged {
         sync_tree(&self.folder)?;
         renameat2(AT_FDCWD, &self.folder, AT_FDCWD, &self.target, RenameFlags::RENAME_EXCHANGE)
             .with_context(|| format!("cannot put the new settings in the place of `{}`", self.target.display()))?;
-        let above = self.target.parent().unwrap_or(Path::new("/"));
-        File::open(above).and_then(|folder| folder.sync_all()).context("cannot sync the folder of the settings")
+        disk::sync_folder_of(&self.target).context("cannot sync the folder of the settings")
     }
 
     fn put(&self, name: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -151,5 +151,5 @@ fn sync_tree(folder: &Path) -> anyhow::Result<()> {
             File::open(&path)?.sync_all()?;
         }
     }
-    Ok(File::open(folder)?.sync_all()?)
+    Ok(disk::sync_folder(folder)?)
 }

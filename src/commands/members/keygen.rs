@@ -1,7 +1,5 @@
 //! `members keygen`: a pair of keys for signing member lists and commands.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,6 +7,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::super::Exit;
+use crate::disk::{self, Rights};
 use crate::domain::sync::{TrustedKey, generate};
 
 /// What was typed after `members keygen`.
@@ -29,8 +28,8 @@ pub(super) fn run(args: &Args, json: bool) -> anyhow::Result<Exit> {
         PathBuf::from(name)
     };
     let (secret_file, public_file) = (file(".key"), file(".pub"));
-    write(&secret_file, 0o600, secret.as_bytes())?;
-    write(&public_file, 0o644, public.as_bytes())?;
+    write(&secret_file, Rights::mode(0o600), secret.as_bytes())?;
+    write(&public_file, Rights::mode(0o644), public.as_bytes())?;
     let id = TrustedKey::parse(&public).context("the key that was made")?.id().to_owned();
     if json {
         println!("{}", json!({ "key": id, "secret_file": secret_file, "public_file": public_file }));
@@ -45,9 +44,6 @@ pub(super) fn run(args: &Args, json: bool) -> anyhow::Result<Exit> {
 }
 
 /// Never over an older key: lists signed with it could not be made again.
-fn write(path: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
-    let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file =
-        opened.with_context(|| format!("cannot make `{}`; an older key is not overwritten", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| format!("cannot write `{}`", path.display()))
+fn write(path: &Path, rights: Rights, bytes: &[u8]) -> anyhow::Result<()> {
+    disk::write_new(path, bytes, rights).context("an older key is not overwritten")
 }

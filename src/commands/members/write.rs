@@ -1,8 +1,6 @@
 //! `members export`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,6 +9,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::Place;
 use super::import::FormatArg;
+use crate::disk::{Rights, Whole};
 use crate::store::members::{Action, Filter, Format, MemberStore};
 
 /// What was typed after `members export`.
@@ -73,22 +72,10 @@ fn by_name(file: &Path) -> Format {
     }
 }
 
-/// Whole or not at all, readable by its owner only: written beside the target, then moved onto it.
-fn to_file(file: &Path, mut write: impl FnMut(&mut BufWriter<fs::File>) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    let written = (|| {
-        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        let mut sink = BufWriter::new(opened);
-        let written = write(&mut sink)?;
-        sink.flush()?;
-        sink.get_ref().sync_all()?;
-        fs::rename(&beside, file)?;
-        anyhow::Ok(written)
-    })();
-    if written.is_err() {
-        fs::remove_file(&beside).ok();
-    }
-    written.with_context(|| format!("cannot write `{}`", file.display()))
+/// Whole or not at all, readable by its owner only.
+fn to_file(file: &Path, write: impl FnOnce(&mut Whole) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+    let mut sink = Whole::begin(file, Rights::mode(0o600))?;
+    let written = write(&mut sink).with_context(|| format!("cannot write `{}`", file.display()))?;
+    sink.finish()?;
+    Ok(written)
 }

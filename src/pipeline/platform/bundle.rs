@@ -1,7 +1,5 @@
 //! The support bundle: what a technician asks for first, as a tar archive without logs, plates, names or secrets.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::disk::{self, Rights};
 use crate::domain::sync::hex;
 use crate::store::members::JournalEntry;
 
@@ -34,12 +33,7 @@ pub(super) fn write(folder: &Path, id: &str, parts: &Parts<'_>, inline: bool) ->
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let bytes = archive(parts)?;
     let path = folder.join(format!("{id}.tar"));
-    let save = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        file.write_all(&bytes)?;
-        file.sync_all()
-    };
-    save().with_context(|| format!("cannot write `{}`", path.display()))?;
+    disk::write(&path, &bytes, Rights::mode(0o600))?;
     forget_old(&folder, &path)?;
     let mut result = json!({
         "path": path.display().to_string(), "bytes": bytes.len(), "sha256": hex(&Sha256::digest(&bytes)),

@@ -8,8 +8,8 @@ mod error;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -19,11 +19,14 @@ use zeroize::{Zeroize, Zeroizing};
 pub use self::error::KeyError;
 use super::seal::{self, KEY, Key};
 use crate::config::Privacy;
+use crate::disk::{self, NotWritten, Rights};
 
 /// Name of the key that lies beside the data when `privacy.insecure_key` allows it.
 pub const INSECURE_NAME: &str = "device.key";
 /// Where systemd puts the credentials of the running service; root reads them there from a shell.
 const OF_THE_SERVICE: &str = "/run/credentials/forecourt.service";
+/// Only its owner reads it; one that root makes for a service that is not root must be readable by the service.
+const RIGHTS: Rights = Rights::mode(0o600).of_folder();
 /// A key file is not larger.
 const MOST_BYTES: u64 = 4_096;
 
@@ -121,11 +124,9 @@ impl KeyRing {
     /// When the file exists or cannot be written.
     pub fn make(path: &Path) -> Result<String, KeyError> {
         let (name, text) = Self::generate()?;
-        write_new(path, text.as_bytes()).map_err(|source| KeyError::File {
-            what: "written",
-            path: path.to_owned(),
-            source,
-        })?;
+        let made = fs::create_dir_all(disk::folder_of(path))
+            .and_then(|()| disk::write_new(path, text.as_bytes(), RIGHTS).map_err(said));
+        made.map_err(|source| KeyError::File { what: "written", path: path.to_owned(), source })?;
         Ok(name)
     }
 
@@ -264,44 +265,18 @@ fn text(keys: &[(String, Key)]) -> Zeroizing<String> {
     Zeroizing::new(text)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    belong_to_owner_of(folder, &file)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    File::open(folder)?.sync_all()
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    if beside.exists() {
-        fs::remove_file(&beside)?;
-    }
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut former = OpenOptions::new().write(true).open(path)?;
     let length = former.metadata()?.len();
-    write_new(&beside, bytes)?;
-    fs::rename(&beside, path)?;
-    File::open(folder_of(path))?.sync_all()?;
+    disk::write(path, bytes, RIGHTS).map_err(said)?;
     // Flash may keep the old block all the same; docs/privacy.md says so.
     former.write_all(&vec![0; length as usize])?;
     former.sync_all()
 }
 
-/// A file that root makes for a service that is not root must be readable by the service.
-pub(super) fn belong_to_owner_of(folder: &Path, file: &File) -> std::io::Result<()> {
-    let (owner, group) = fs::metadata(folder).map(|meta| (meta.uid(), meta.gid()))?;
-    if nix::unistd::geteuid().is_root() && owner != 0 {
-        std::os::unix::fs::fchown(file, Some(owner), Some(group))?;
-    }
-    Ok(())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// The path stands in the words of [`KeyError`] already.
+fn said(error: NotWritten) -> io::Error {
+    error.source
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
-use crate::store::keys::belong_to_owner_of;
+use crate::disk;
 
 /// `FCMB`, in the header of the file.
 const APPLICATION_ID: u32 = 0x4643_4d42;
@@ -110,10 +110,9 @@ fn bring_up(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
 /// An empty file that only its owner may read, owned by the owner of the folder: a list that root imports must be
 /// readable by the service, which is not root.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    belong_to_owner_of(folder, &file)
+    fs::create_dir_all(disk::folder_of(path))?;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    disk::inherit_owner(path)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use crate::disk::{self, Rights};
 use crate::domain::sync::Head;
 
 /// Name of the file in `storage.folder`.
@@ -208,15 +209,8 @@ fn key(folder: &Path) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     }
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key).map_err(|error| no_chance(&path, error))?;
-    let write = || -> std::io::Result<()> {
-        use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
-        let options = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
-        let mut file = options.open(&path)?;
-        file.write_all(&*key)?;
-        file.sync_all()
-    };
-    write().map_err(|source| StoreError::file("cannot write", &path, source))?;
+    let written = disk::write(&path, &*key, Rights::mode(0o600));
+    written.map_err(|error| StoreError::file("cannot write", &path, error.source))?;
     Ok(key)
 }
 

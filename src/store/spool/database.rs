@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::debug;
 
 use super::error::{OpenError, SetAside};
+use crate::disk;
 
 /// Marks the file as ours ("FCSP"), so that a foreign database is not written to.
 const APPLICATION_ID: i32 = 0x4643_5350;
@@ -243,13 +244,8 @@ fn set_aside(path: &Path, why: String) -> Result<SetAside, OpenError> {
             _ => {}
         }
     }
-    sync_folder(path).map_err(|e| folder(path, e))?;
+    disk::sync_folder_of(path).map_err(|e| folder(path, e))?;
     Ok(SetAside { path: target, why })
-}
-
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

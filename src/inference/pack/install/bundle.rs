@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::state::State;
 use super::trust::Knowledge;
+use crate::disk::{self, Rights, Whole};
 
 /// Largest bundle, and largest sum of what comes out of it.
 pub const MOST_BYTES: u64 = 256 << 20;
@@ -105,9 +106,7 @@ pub fn make(folder: &Path, bundle: &Path) -> anyhow::Result<()> {
     let mut names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.retain(|name| is_word(name));
     names.sort();
-    let part = bundle.with_extension("part");
-    let mut sink =
-        tar::Builder::new(File::create(&part).with_context(|| format!("cannot write `{}`", part.display()))?);
+    let mut sink = tar::Builder::new(Whole::begin(bundle, Rights::mode(0o644))?);
     for name in names {
         let bytes = fs::read(folder.join(&name)).with_context(words)?;
         let mut header = tar::Header::new_ustar();
@@ -116,8 +115,7 @@ pub fn make(folder: &Path, bundle: &Path) -> anyhow::Result<()> {
         header.set_mtime(0);
         sink.append_data(&mut header, &name, bytes.as_slice()).with_context(words)?;
     }
-    sink.into_inner()?.sync_all()?;
-    fs::rename(&part, bundle).with_context(|| format!("cannot write `{}`", bundle.display()))
+    Ok(sink.into_inner()?.finish()?)
 }
 
 /// Unpacks plain files with plain names and nothing else.
@@ -145,5 +143,5 @@ pub(super) fn unpack(bundle: &Path, folder: &Path) -> anyhow::Result<()> {
         sink.sync_all()?;
     }
     ensure!(!seen.is_empty(), "the bundle is empty");
-    super::sync(folder)
+    Ok(disk::sync_folder(folder)?)
 }

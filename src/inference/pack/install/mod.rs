@@ -16,8 +16,8 @@ pub mod state;
 mod tests;
 pub mod trust;
 
-use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -27,6 +27,7 @@ pub use state::{Probation, State};
 pub use trust::{Knowledge, Trust};
 
 use super::{PackFolders, open};
+use crate::disk;
 
 /// Free space that must be left when all is unpacked.
 const RESERVE: u64 = 32 << 20;
@@ -144,7 +145,7 @@ impl Installer<'_> {
             fs::remove_dir_all(&place)?;
         }
         fs::rename(unpacked, &place).with_context(|| format!("cannot put the pack into `{}`", versions.display()))?;
-        sync(&versions)
+        Ok(disk::sync_folder(&versions)?)
     }
 }
 
@@ -171,7 +172,7 @@ pub fn roll_back(packs: &Path, name: &str) -> anyhow::Result<String> {
         fs::remove_file(packs.join(name)).with_context(|| format!("pack `{name}` has no version before"))?;
         state.rolled_back();
         state.write(packs, name)?;
-        sync(packs)?;
+        disk::sync_folder(packs)?;
         return Ok("the one that ships with the program, if there is one".to_owned());
     };
     let there = packs.join(".versions").join(name).join(&before);
@@ -188,7 +189,7 @@ fn point(packs: &Path, name: &str, version: &str) -> anyhow::Result<()> {
     let _ = fs::remove_file(&part);
     symlink(Path::new(".versions").join(name).join(version), &part)?;
     fs::rename(&part, packs.join(name)).with_context(|| format!("cannot switch pack `{name}`"))?;
-    sync(packs)
+    Ok(disk::sync_folder(packs)?)
 }
 
 /// Is it what the signature says, and is every file what the manifest says?
@@ -206,19 +207,6 @@ fn check(folder: &Path, label: &Label) -> anyhow::Result<()> {
         file.read()?;
     }
     Ok(())
-}
-
-fn sync(folder: &Path) -> anyhow::Result<()> {
-    Ok(File::open(folder)?.sync_all()?)
-}
-
-/// What root makes in the folder of the service must stay the service's to change.
-fn like_above(path: &Path, packs: &Path) {
-    if let Ok(about) = fs::metadata(packs)
-        && nix::unistd::geteuid().is_root()
-    {
-        let _ = chown(path, Some(about.uid()), Some(about.gid()));
-    }
 }
 
 /// Folders of `.versions/NAME` that are neither in use nor the one before; removed after a probation.

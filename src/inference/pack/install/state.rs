@@ -4,8 +4,7 @@
 //! when the service had to be started too often before, the version before takes its place again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
 use super::bundle::Label;
-use super::{clean, current, like_above, roll_back};
+use super::{clean, current, roll_back};
+use crate::disk::{self, Rights};
 
 /// Starts of the service that a pack on probation may cost; the first is the one after the installation.
 const MOST_STARTS: u32 = 3;
@@ -55,18 +55,13 @@ impl State {
     pub(super) fn write(&self, packs: &Path, name: &str) -> anyhow::Result<()> {
         let path = path(packs, name);
         let folder = packs.join(".state");
-        let words = || format!("cannot write `{}`", path.display());
+        let words = || format!("cannot make `{}`", folder.display());
         if !folder.exists() {
             fs::create_dir_all(&folder).with_context(words)?;
-            like_above(&folder, packs);
+            disk::inherit_owner(&folder).with_context(words)?;
         }
-        let part = path.with_extension("part");
-        let mut file = File::create(&part).with_context(words)?;
-        file.write_all(serde_json::to_string(self)?.as_bytes()).with_context(words)?;
-        file.sync_all().with_context(words)?;
-        like_above(&part, packs);
-        fs::rename(&part, &path).with_context(words)?;
-        super::sync(&folder)
+        // What root installs must stay the service's to change.
+        Ok(disk::write(&path, &serde_json::to_vec(self)?, Rights::mode(0o644).of_folder())?)
     }
 
     pub(super) fn announce(&mut self, label: &Label, before: Option<String>) {

@@ -1,7 +1,7 @@
 //! Stories of installation: a good pack, bad ones, and a power cut after every step (T29 in short form).
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
