@@ -98,6 +98,9 @@ fn wrong_settings_change_nothing_and_every_finding_is_in_the_result() {
         result.contains("FC-CFG-008") && result.contains("FC-CFG-018") && result.contains("nothing was changed"),
         "{result}"
     );
+    // Named as the installer knows it, not as the box had it for a moment.
+    assert!(result.contains("`other.credentials` does not exist; put it on the stick, beside `forecourt-site.toml`"));
+    assert!(!result.contains(here.root.path().to_str().unwrap()), "{result}");
     assert_eq!(tree(&here.root.path().join("etc")), before);
     std::fs::remove_file(here.stick.path().join(SITE)).unwrap();
     let (code, result) = here.apply();

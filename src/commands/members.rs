@@ -15,18 +15,12 @@ mod write;
 
 pub(super) use self::look::table;
 
-use std::path::PathBuf;
-
-use anyhow::Context;
 use clap::Subcommand;
-use jiff::tz::TimeZone;
 
 pub(super) use self::look::short as not_matched;
 use super::Exit;
+use super::place::Place;
 use crate::cli::Global;
-use crate::config::{Config, Loaded};
-use crate::store::keys::{KeyError, KeyRing};
-use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `members`.
 #[derive(Debug, clap::Args)]
@@ -89,37 +83,4 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 fn nobody_listens(error: &anyhow::Error) -> bool {
     let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
-}
-
-/// Where the list is, and what the settings say about it.
-struct Place {
-    config: Config,
-    /// Folder that paths are relative to.
-    base: PathBuf,
-    file: PathBuf,
-    /// The site's; UTC when the settings name none.
-    zone: TimeZone,
-}
-
-impl Place {
-    fn of(global: &Global) -> anyhow::Result<Self> {
-        let Loaded { config, base, .. } = global.settings()?;
-        let zone = match &config.site.time_zone {
-            Some(name) => {
-                TimeZone::get(name).with_context(|| format!("`site.time_zone`: unknown time zone `{name}`"))?
-            }
-            None => TimeZone::UTC,
-        };
-        Ok(Self { file: config.storage.folder.join(FILE_NAME), config, base, zone })
-    }
-
-    /// The device key that the settings name.
-    fn keys(&self) -> Result<KeyRing, KeyError> {
-        KeyRing::load(&self.config.privacy, &self.config.storage.folder)
-    }
-
-    /// The list, which must be there.
-    fn open(&self) -> anyhow::Result<MemberStore> {
-        Ok(MemberStore::open_existing(&self.file)?)
-    }
 }

@@ -16,6 +16,7 @@ pub mod events;
 pub mod members;
 pub mod metrics;
 pub mod models;
+mod place;
 pub mod privacy;
 pub mod provision;
 pub mod read;

@@ -6,15 +6,21 @@
 //! the end of their track. Which faces inference makes vectors of, and whose expression it looks at, is said here
 //! ([`PeopleWatch::attention`]): expressions only of members who agreed, only at exits.
 
+mod person;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use person::Person;
+
 use super::members::{Directory, FaceOwner};
 use crate::domain::Uptime;
-use crate::domain::event::{Evidence, Look, Modality};
+use crate::domain::event::{Evidence, Modality};
 use crate::domain::face::gallery::Verdict;
-use crate::domain::face::pool::{ExpressionPool, FacePool, LookRules, PooledExpression, PooledFace};
-use crate::domain::face::{Expression, FaceObservation, FaceReject};
+use crate::domain::face::pool::PooledFace;
+use crate::domain::face::{Expression, FaceObservation};
 use crate::domain::geometry::Rect;
 use crate::domain::site::CameraRole;
 use crate::domain::time::Moment;
@@ -24,15 +30,6 @@ use crate::domain::visit::{Input, MemberFacts, Sighting, TrackKey};
 
 /// Overlap from which a box is taken for the one of a track in the frame before.
 const SAME_BOX: f32 = 0.3;
-/// Vectors of a face that is out of sight for longer are wiped, whether its track goes on or not.
-const WIPE_AFTER: Duration = Duration::from_secs(1);
-/// Looks at an undecided face before they become rarer, and then rare.
-const EAGER: u32 = 12;
-const PATIENT: u32 = 40;
-/// Time between two looks at a face: undecided for a while, for long, and a member's, which only guards the track.
-const RARER: Duration = Duration::from_millis(400);
-const RARE: Duration = Duration::from_secs(2);
-const GUARD: Duration = Duration::from_secs(1);
 /// How often it is asked whether a member may still be matched.
 const STANDING_EVERY: Duration = Duration::from_secs(2);
 /// A score so far above the threshold is beyond doubt in fewer frames than `faces.min_frames`.
@@ -100,23 +97,6 @@ pub struct PeopleWatch {
     strangers: u32,
 }
 
-struct Person {
-    pool: FacePool,
-    expressions: ExpressionPool,
-    first_expression: Option<Uptime>,
-    whereabouts: Whereabouts,
-    rect: Rect,
-    seen: Uptime,
-    first_seen: Uptime,
-    looks: u32,
-    due: Uptime,
-    member: Option<MemberFacts>,
-    was_member: bool,
-    was_ambiguous: bool,
-    asked: Uptime,
-    rejected: Option<FaceReject>,
-}
-
 impl PeopleWatch {
     /// For a camera.
     pub fn new(camera: &str, role: CameraRole, zones: ZoneMap, rules: FaceRules) -> Self {
@@ -150,12 +130,8 @@ impl PeopleWatch {
 
     /// What inference is to do with the faces that are followed.
     pub fn attention(&self) -> Vec<FaceAttention> {
-        let each = |person: &Person| FaceAttention {
-            rect: person.rect,
-            due: person.due,
-            expression: self.role == CameraRole::Exit && person.member.as_ref().is_some_and(|facts| facts.expression),
-        };
-        self.tracks.values().map(each).collect()
+        let at_exit = self.role == CameraRole::Exit;
+        self.tracks.values().map(|person| person.attention(at_exit)).collect()
     }
 
     /// Takes the faces of a frame; `now` is the present by both clocks.
@@ -207,22 +183,9 @@ impl PeopleWatch {
             Place::Zone(zone) => Some(zone),
             Place::Outside | Place::Ignored => None,
         };
-        let rules = &self.rules;
-        let person = self.tracks.entry(update.track).or_insert_with(|| Person {
-            pool: FacePool::new(rules.best_frames),
-            expressions: ExpressionPool::new(LookRules { window: rules.expression_window, ..LookRules::default() }),
-            first_expression: None,
-            whereabouts: Whereabouts::first(zone.clone(), at),
-            rect: face.rect,
-            seen: at,
-            first_seen: update.first_seen,
-            looks: 0,
-            due: Uptime::ZERO,
-            member: None,
-            was_member: false,
-            was_ambiguous: false,
-            asked: at,
-            rejected: None,
+        let person = self.tracks.entry(update.track).or_insert_with(|| {
+            let whereabouts = Whereabouts::first(zone.clone(), at);
+            Person::first(&self.rules, face.rect, whereabouts, at, update.first_seen)
         });
         (person.rect, person.seen) = (face.rect, at);
         person.whereabouts.seen(zone, at);
@@ -246,10 +209,7 @@ impl PeopleWatch {
         // A face that looks like another person's is not pooled: the tracker will split them if it goes on.
         let Some(embedding) = face.embedding.as_ref().filter(|_| !update.disputed) else { return };
         let Some(person) = self.tracks.get_mut(&update.track) else { return };
-        person.pool.add(embedding.clone(), &face.quality, now.uptime);
-        person.looks = person.looks.saturating_add(1);
-        person.rejected = None;
-        person.due = now.uptime + person.pause();
+        person.add(embedding.clone(), &face.quality, now.uptime);
         self.decide(update.track, now, directory, inputs);
     }
 
@@ -261,15 +221,10 @@ impl PeopleWatch {
         at: Uptime,
         inputs: &mut Vec<Input>,
     ) {
-        let (key, window, exit) = (self.key(track), self.rules.expression_window, self.role == CameraRole::Exit);
-        let Some(person) = self.tracks.get_mut(&track) else { return };
-        if !exit || !person.member.as_ref().is_some_and(|facts| facts.expression) {
-            return;
-        }
-        person.expressions.add(expression.clone(), &face.quality, at);
-        let first = *person.first_expression.get_or_insert(at);
-        if let Some(pooled) = person.expressions.pooled() {
-            inputs.push(Input::Expression { key, at, look: told(&pooled, at.saturating_sub(first).min(window)) });
+        let (key, window) = (self.key(track), self.rules.expression_window);
+        let Some(person) = self.tracks.get_mut(&track).filter(|_| self.role == CameraRole::Exit) else { return };
+        if let Some(look) = person.express(expression, &face.quality, at, window) {
+            inputs.push(Input::Expression { key, at, look });
         }
     }
 
@@ -315,8 +270,7 @@ impl PeopleWatch {
         };
         let Some(person) = self.tracks.get_mut(&track) else { return };
         let facts = MemberFacts::from(member.as_ref());
-        (person.member, person.was_member, person.asked) = (Some(facts.clone()), true, now.uptime);
-        person.due = now.uptime + GUARD;
+        person.found(facts.clone(), now.uptime);
         self.counts.members += 1;
         let (whereabouts, first_seen) = (person.whereabouts.clone(), person.first_seen);
         inputs.push(Input::Sighting(Box::new(Sighting {
@@ -356,8 +310,7 @@ impl PeopleWatch {
     /// Vectors of faces that are out of sight go before their tracks do.
     fn wipe(&mut self, at: Uptime) {
         for (track, person) in &mut self.tracks {
-            if at.saturating_sub(person.seen) > WIPE_AFTER && person.pool.frames() > 0 {
-                person.pool.clear();
+            if person.wipe(at) {
                 self.tracker.hush(*track);
             }
         }
@@ -374,16 +327,11 @@ impl PeopleWatch {
             // A list that cannot be read changes nothing; the rules complain of it.
             let Ok(standing) = directory.standing(&facts.member_ref, now.wall) else { continue };
             let facts = standing.filter(|standing| standing.face).map(|standing| standing.facts);
-            if facts.as_ref().is_none_or(|facts| !facts.expression) {
-                person.expressions.clear();
-                person.first_expression = None;
-            }
             if facts.is_none() {
-                person.pool.clear();
                 let key = TrackKey { camera: self.camera.clone(), track: *track };
                 inputs.push(Input::TrackEnded { key });
             }
-            person.member = facts;
+            person.stands(facts);
         }
     }
 
@@ -391,33 +339,3 @@ impl PeopleWatch {
         TrackKey { camera: self.camera.clone(), track }
     }
 }
-
-impl Person {
-    fn pause(&self) -> Duration {
-        match self.looks {
-            _ if self.member.is_some() => GUARD,
-            0..EAGER => Duration::ZERO,
-            EAGER..PATIENT => RARER,
-            _ => RARE,
-        }
-    }
-}
-
-/// The pooled expression as the platform is told.
-fn told(pooled: &PooledExpression, over: Duration) -> Look {
-    let PooledExpression { look, shares, frames, quality } = pooled;
-    let whole = (shares.positive + shares.neutral + shares.negative).max(f32::MIN_POSITIVE);
-    Look {
-        expression: *look,
-        positive: shares.positive / whole,
-        neutral: shares.neutral / whole,
-        negative: shares.negative / whole,
-        classes: shares.classes.iter().cloned().collect(),
-        frames: *frames,
-        quality: *quality,
-        seconds: over.as_secs_f64(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,7 @@ mod envelope;
 mod pending;
 mod rows;
 mod setup;
+mod status;
 mod strangers;
 
 use std::collections::BTreeMap;
@@ -18,9 +19,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::eyes::Attention;
-use super::members::{Directory, ListTrouble, News};
-use super::people::{FaceRules, PeopleCounts, PeopleWatch};
-use super::watch::{Counts, Matching, ShadowStatus, Watch};
+use super::members::{Directory, News};
+use super::people::PeopleWatch;
+use super::watch::{Matching, ShadowStatus, Watch};
 use crate::camera::CameraReport;
 use crate::clock::{Boot, Clock};
 use crate::config;
@@ -29,17 +30,18 @@ use crate::domain::event::{self, CameraState, DeviceCamera, Event};
 use crate::domain::observation::FrameObservation;
 use crate::domain::plate::reading::Interpreter;
 use crate::domain::time::Moment;
-use crate::domain::visit::{Change, Input, Now, VisitBook, VisitRules, VisitSettings};
+use crate::domain::visit::{Change, Input, Now, VisitBook};
 use crate::store::spool::{EchoRow, Identity, NewEvent, RowKey, Spool, SpoolError, StoredEvent, VisitRow};
 use closing::{Closing, closing};
 use envelope::{Keep, camera_state, envelope};
 use pending::{Notices, Pending};
 use rows::{closed_row, echo_row, open_row, saved_echoes, saved_visits};
-use setup::{longest_step, watch, zones};
+use setup::{longest_step, people, visit_rules, watch};
 use strangers::Strangers;
 
 pub use closing::time_zone;
 pub use envelope::{compose_drops, source};
+pub use status::RulesStatus;
 
 /// How often members with an open visit are looked up in the list.
 const STANDING_EVERY: Duration = Duration::from_secs(5);
@@ -47,9 +49,6 @@ const STANDING_EVERY: Duration = Duration::from_secs(5);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// Said while the disk refuses.
 const WAITS: &str = "what was recognised waits until the spool can be written";
-/// A crash costs no more of a visit's "last seen".
-const SAVE_EVERY: Duration = Duration::from_secs(10);
-
 /// All rules of a box.
 pub struct Rules {
     clock: Clock,
@@ -73,38 +72,6 @@ pub struct Rules {
     complained: Option<Uptime>,
 }
 
-/// What a person may want to know.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct RulesStatus {
-    /// By camera: what was counted.
-    pub cameras: BTreeMap<String, Counts>,
-    /// By camera that reads faces: what was counted.
-    pub people: BTreeMap<String, PeopleCounts>,
-    /// Vehicles in the pictures now.
-    pub vehicles: usize,
-    /// Faces in the pictures now.
-    pub faces: usize,
-    /// May faces be looked at?
-    pub faces_allowed: bool,
-    /// Templates that faces are compared with.
-    pub templates: usize,
-    /// Why faces are not looked at, or only some of them matched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub faces_trouble: Option<String>,
-    /// Members with an open visit.
-    pub open_visits: usize,
-    /// Plates that are matched.
-    pub listed_plates: usize,
-    /// Revision of the member list.
-    pub list_revision: u64,
-    /// What is wrong with the member list; the list in memory goes on.
-    pub list_trouble: Option<ListTrouble>,
-    /// Inputs that wait for the disk.
-    pub pending: usize,
-    /// Who of the shadow list would have been matched.
-    pub shadow: ShadowStatus,
-}
-
 /// How what inference sees is understood.
 pub struct Recognition {
     /// Grammar of the region and the reader's errors.
@@ -126,37 +93,16 @@ impl Rules {
         recognition: Recognition,
     ) -> anyhow::Result<Self> {
         let Recognition { interpreter, matching, space } = recognition;
-        let rules = VisitRules::new(&VisitSettings {
-            absent_after: config.visits.absent_after,
-            exit_grace: config.visits.exit_grace,
-            dwell_marks: config.visits.dwell_marks.clone(),
-            dwell_min: config.visits.dwell_min,
-            // A visit that is over holds no dwell.
-            dwell_gap: config.visits.dwell_gap.min(config.visits.absent_after),
-            plate_in_events: config.privacy.plate_in_events,
-            save_every: SAVE_EVERY,
-        });
         // A new name for each run: numbers of visits begin anew without ever meeting old ones.
-        let mut book = VisitBook::new(rules, &boot.run_name(spool.epoch()), 1);
+        let mut book = VisitBook::new(visit_rules(config), &boot.run_name(spool.epoch()), 1);
         let moment = Moment::new(clock.uptime(), clock.wall_at(clock.uptime()));
         book.restore(saved_visits(&mut spool)?, moment.uptime, &boot.stamp(moment));
         book.restore_echoes(saved_echoes(&mut spool)?, moment.uptime, &boot.stamp(moment));
         let watches = config.cameras.iter().map(|camera| (camera.id.clone(), watch(camera, config, &interpreter)));
-        let reads_faces = |camera: &&config::Camera| camera.read.contains(&config::Sense::Face);
-        let faces = FaceRules {
-            space: space.unwrap_or_default(),
-            min_frames: config.faces.min_frames,
-            best_frames: config.faces.best_frames,
-            expression_window: config.faces.expression_window,
-            lost_after: config.faces.track_lost_after,
-        };
-        let people =
-            config.cameras.iter().filter(reads_faces).map(|camera| {
-                (camera.id.clone(), PeopleWatch::new(&camera.id, camera.role, zones(camera), faces.clone()))
-            });
+        let people = people(config, space.unwrap_or_default());
         Ok(Self {
             watches: watches.collect(),
-            people: people.collect(),
+            people,
             strangers: config.privacy.stranger_count.then(Strangers::default),
             closing: closing(config)?,
             keep: Keep::new(&config.outbox),
@@ -299,40 +245,9 @@ impl Rules {
         }
     }
 
-    /// Are visits open, or vehicles or faces in the picture?
-    pub fn is_quiet(&self) -> bool {
-        self.book.members().next().is_none()
-            && self.watches.values().all(|watch| watch.live() == 0)
-            && self.people.values().all(|people| people.live() == 0)
-    }
-
     /// The spool, for questions.
     pub fn spool(&mut self) -> &mut Spool {
         &mut self.spool
-    }
-
-    /// Open visits for a person's eyes.
-    pub fn overview(&self) -> Vec<crate::domain::visit::Overview> {
-        self.book.overview(self.moment(self.clock.uptime()))
-    }
-
-    /// What a person may want to know.
-    pub fn status(&self) -> RulesStatus {
-        RulesStatus {
-            cameras: self.watches.iter().map(|(id, watch)| (id.clone(), watch.counts().clone())).collect(),
-            people: self.people.iter().map(|(id, people)| (id.clone(), people.counts().clone())).collect(),
-            vehicles: self.watches.values().map(Watch::live).sum(),
-            faces: self.people.values().map(PeopleWatch::live).sum(),
-            faces_allowed: self.directory.faces_allowed(),
-            templates: self.directory.gallery_size().0,
-            faces_trouble: self.directory.faces_trouble(),
-            open_visits: self.book.members().count(),
-            listed_plates: self.directory.list().len(),
-            list_revision: self.directory.revision(),
-            list_trouble: self.directory.trouble(),
-            pending: self.pending.len(),
-            shadow: ShadowStatus { plates: self.directory.shadow().len(), ..self.shadow.clone() },
-        }
     }
 
     fn count_strangers(&mut self, now: Moment) {

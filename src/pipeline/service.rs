@@ -8,70 +8,49 @@
 //! A thread that dies ends the process with an error, so that the supervisor starts it anew. It stops in order:
 //! cameras, inference, rules, delivery.
 
+mod desk;
 mod inference;
+mod threads;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use sd_notify::NotifyState;
-use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
-use super::control::{self, Answer, Asked, Question};
-use super::delivery::{Acknowledgements, Delivery};
+use super::control;
+use super::delivery::Delivery;
 use super::eyes::{Attention, Eyes};
 use super::house::note_settings;
 use super::members::{Directory, FaceMatching, Signage};
 use super::platform::{self, Shown, Wires};
 use super::rules::{Rules, compose_drops, time_zone};
-use crate::camera::{Cameras, CamerasView};
+use crate::camera::Cameras;
 use crate::clock::{Boot, Clock};
 use crate::config::Config;
-use crate::domain::event::Event;
-use crate::domain::observation::FrameObservation;
-use crate::health::pulse::{Beat, Pulse};
-use crate::mqtt::Status;
+use crate::health::pulse::Pulse;
 use crate::store::members::{self, MemberStore};
-use crate::store::spool::{Limits, Spool, StoredEvent};
+use crate::store::spool::{Limits, Spool};
+use desk::Desk;
+pub use desk::Message;
 use inference::{Gauge, infer};
+use threads::{Heart, join, spawn};
 
 /// Observations that may wait for the rules.
 const WAITING: usize = 8;
-/// Longest time without a tick of the rules.
-const TICK: Duration = Duration::from_millis(500);
 /// Time for the last events to be acknowledged and the platform to be told that the box goes.
 const DELIVERY_STOPS_IN: Duration = Duration::from_secs(3);
-/// Pause between two complaints about the same thing.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
-
 /// Pause between two signs of life to the supervisor.
 const FEED_EVERY: Duration = Duration::from_secs(1);
 
 /// Threads that must show signs of life; the last only when there is a broker.
 const THREADS: [&str; 3] = ["inference", "rules", "delivery"];
-
-/// What the rules thread is told.
-pub enum Message {
-    /// A frame was looked at.
-    Frame(FrameObservation),
-    /// Somebody asks.
-    Asked(Asked),
-    /// The platform is to be told something; answered when it stands in the outbox.
-    Tell {
-        /// What.
-        event: Box<Event>,
-        /// Where the answer goes.
-        back: SyncSender<Result<(), String>>,
-    },
-    /// The member list was changed by this process.
-    ListChanged,
-}
 
 /// Why the service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,135 +184,6 @@ fn names(config: &Config) -> Vec<String> {
     config.cameras.iter().map(|camera| camera.id.clone()).collect()
 }
 
-/// The rules thread.
-struct Desk {
-    rules: Rules,
-    view: CamerasView,
-    wishes: Wishes,
-    acknowledgements: Acknowledgements,
-    waker: Arc<Notify>,
-    mqtt: watch::Receiver<Status>,
-    clock: Clock,
-    heart: Heart,
-    tails: control::Tails,
-    shown: Shown,
-}
-
-impl Desk {
-    fn run(mut self, inbox: &Receiver<Message>, done: &AtomicBool) -> anyhow::Result<()> {
-        let mut ticked = Instant::now();
-        let mut complained: Option<Instant> = None;
-        loop {
-            self.heart.beats();
-            let result = match inbox.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => Ok(()),
-                Err(RecvTimeoutError::Disconnected) => return self.last_words(),
-            };
-            let result = result.and(self.acknowledge());
-            let result = if ticked.elapsed() >= TICK {
-                ticked = Instant::now();
-                result.and(self.tick())
-            } else {
-                result
-            };
-            if let Err(error) = result
-                && complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY)
-            {
-                complained = Some(Instant::now());
-                error!("{error:#}");
-            }
-            if done.load(Ordering::Acquire) {
-                return self.drain(inbox);
-            }
-        }
-    }
-
-    fn take(&mut self, message: Message) -> anyhow::Result<()> {
-        match message {
-            Message::Frame(frame) => {
-                let camera = frame.camera.clone();
-                let events = self.rules.frame(frame);
-                let attention = self.rules.attention(&camera);
-                self.wishes.lock().unwrap_or_else(PoisonError::into_inner).insert(camera, attention);
-                self.told(&events?);
-            }
-            Message::Asked(asked) => {
-                let answer = self.answer(&asked.question);
-                asked.answer(answer);
-            }
-            Message::Tell { event, back } => {
-                let told = self.rules.tell(*event);
-                // Whoever does not wait any more tries again.
-                let _ = back.try_send(told.as_ref().map(drop).map_err(|error| format!("{error:#}")));
-                self.told(&told?);
-            }
-            Message::ListChanged => self.rules.list_changed()?,
-        }
-        Ok(())
-    }
-
-    fn tick(&mut self) -> anyhow::Result<()> {
-        let now = self.clock.uptime();
-        self.rules.cameras(now, &self.view.reports());
-        let events = self.rules.tick(now)?;
-        // The list may have changed, or what may be looked at; frames need not come to tell.
-        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
-        wishes.iter_mut().for_each(|(camera, wish)| *wish = self.rules.attention(camera));
-        drop(wishes);
-        self.told(&events);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self) -> anyhow::Result<()> {
-        self.acknowledgements.apply(self.rules.spool())?;
-        Ok(())
-    }
-
-    fn told(&self, events: &[StoredEvent]) {
-        if events.is_empty() {
-            return;
-        }
-        self.waker.notify_one();
-        for event in events {
-            info!(kind = event.kind, id = event.identity.id, "Accepted.");
-            self.tails.send(&event.payload);
-        }
-    }
-
-    fn answer(&mut self, question: &Question) -> Answer {
-        match question {
-            Question::Status => Ok(serde_json::json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "uptime_s": self.clock.uptime().as_secs(),
-                "recognition": self.rules.status(),
-                "inference": crate::inference::execution(),
-                "cameras": self.view.reports(),
-                "outbox": control::outbox_state(self.rules.spool()),
-                "mqtt": *self.mqtt.borrow(),
-                "platform": *self.shown.lock().unwrap_or_else(PoisonError::into_inner),
-            })),
-            Question::Outbox { limit } => control::outbox(self.rules.spool(), *limit),
-            Question::Explain { id } => control::explain(self.rules.spool(), id),
-            Question::Visits { limit } => control::visits(self.rules.spool(), *limit),
-        }
-    }
-
-    /// Takes what still waits, so that nothing that was seen is forgotten, then saves the visits.
-    fn drain(mut self, inbox: &Receiver<Message>) -> anyhow::Result<()> {
-        while let Ok(message) = inbox.try_recv() {
-            self.take(message)?;
-        }
-        self.last_words()
-    }
-
-    fn last_words(&mut self) -> anyhow::Result<()> {
-        let events = self.rules.tick(self.clock.uptime())?;
-        self.told(&events);
-        Ok(())
-    }
-}
-
 fn wait(
     stop: &AtomicBool,
     delivery: &Delivery,
@@ -371,38 +221,6 @@ fn feed(pulse: &Pulse, now: Duration) {
                 "A thread is stuck; the watchdog is told."
             );
             notify(NotifyState::WatchdogTrigger);
-        }
-    }
-}
-
-/// A thread's sign of life, with the clock that dates it.
-struct Heart {
-    /// `None`: a thread that this service does not need.
-    beat: Option<Beat>,
-    clock: Clock,
-}
-
-impl Heart {
-    fn beats(&self) {
-        if let Some(beat) = &self.beat {
-            beat.at(self.clock.uptime());
-        }
-    }
-}
-
-fn spawn(
-    name: &str,
-    body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).with_context(|| format!("cannot start {name}"))
-}
-
-fn join(name: &str, thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
-    match thread.join() {
-        Ok(result) => result.with_context(|| format!("the {name} thread failed")),
-        Err(panic) => {
-            let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-            Err(anyhow!("the {name} thread panicked: {}", words.unwrap_or("no words")))
         }
     }
 }

@@ -13,8 +13,8 @@ use anyhow::{Context, bail};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::Places;
-use super::stick::Stick;
-use crate::config::{self, Config, Finding};
+use super::stick::{SITE, Stick};
+use crate::config::{self, Code, Config, Finding};
 use crate::disk;
 
 /// Why nothing was applied.
@@ -69,10 +69,9 @@ pub fn stage(places: &Places, text: &str, stick: &Stick, extra: &[(&str, Vec<u8>
     for (name, bytes) in extra {
         staged.put(name.as_ref(), bytes)?;
     }
-    let loaded =
-        config::load(&staged.folder.join("forecourt.toml")).map_err(|errors| Refused::Findings(errors.findings))?;
-    let findings = loaded.check_service(true);
-    if findings.is_empty() { Ok(staged) } else { Err(Refused::Findings(findings)) }
+    let loaded = config::load(&staged.folder.join("forecourt.toml"));
+    let findings = loaded.map_or_else(|errors| errors.findings, |loaded| loaded.check_service(true));
+    if findings.is_empty() { Ok(staged) } else { Err(staged.refused(findings)) }
 }
 
 impl Staged {
@@ -85,6 +84,18 @@ impl Staged {
         renameat2(AT_FDCWD, &self.folder, AT_FDCWD, &self.target, RenameFlags::RENAME_EXCHANGE)
             .with_context(|| format!("cannot put the new settings in the place of `{}`", self.target.display()))?;
         disk::sync_folder_of(&self.target).context("cannot sync the folder of the settings")
+    }
+
+    /// Whoever reads the findings knows the stick, and nothing of the copy that was checked.
+    fn refused(&self, mut findings: Vec<Finding>) -> Refused {
+        let copy = format!("{}/", self.folder.display());
+        for finding in findings.iter_mut().filter(|finding| finding.problem.contains(&copy)) {
+            finding.problem = finding.problem.replace(&copy, "");
+            if finding.code == Code::NoFile {
+                finding.remedy = format!("put it on the stick, beside `{SITE}`, or correct the path");
+            }
+        }
+        Refused::Findings(findings)
     }
 
     fn put(&self, name: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -20,10 +20,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::broker;
+use crate::clip::STRANGERS;
 use crate::site::{Ear, PATIENCE, ROOT, Service, Site, publish};
 
-/// Plates in the clip of the gate that are nobody's.
-const STRANGERS: [&str; 2] = ["浙B7K319", "京N5Q862"];
 /// How files of pictures begin: JPEG with its three usual second markers, PNG, and the boxes of an MP4.
 const PICTURES: [(&str, &[u8]); 5] = [
     ("a JPEG", &[0xff, 0xd8, 0xff, 0xe0]),

@@ -30,6 +30,8 @@ mod canary;
 mod changes;
 #[path = "../delivery/checker.rs"]
 mod checker;
+#[path = "../support/clip.rs"]
+mod clip;
 mod commands;
 #[path = "../support/contract.rs"]
 mod contract;

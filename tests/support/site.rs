@@ -1,6 +1,9 @@
 //! A site in a folder of its own with the bundled clip and members, its running service, and what was told.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "shared by several test files; a test may panic")]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "shared by several test files; a test may panic")]
+
+#[path = "clip.rs"]
+mod clip;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,12 +16,8 @@ use serde_json::Value;
 
 use crate::broker::Subscriber;
 use crate::contract;
+pub use clip::{STRANGERS, VISITORS};
 
-/// Members whose vehicles drive through the clip; the two others on the list do not come, one of them differs from
-/// the first car's plate in one character.
-pub const VISITORS: [&str; 3] = ["M-1001", "M-1002", "M-1003"];
-/// Plates in the clip that are nobody's.
-pub const STRANGERS: [&str; 2] = ["浙B7K319", "京N5Q862"];
 /// The clip, and the time for a slow machine around it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, place: &Place, as_json: bool) -> anyhow::Result<E
         println!("{}", if was { "Forgotten; the pack's figures hold." } else { "Nothing was measured yet." });
         return Ok(if was { Exit::Ok } else { Exit::NotFound });
     }
-    let rate = place.config.faces.false_positive_identification_rate;
+    let rate = place.config().faces.false_positive_identification_rate;
     // The distribution does not matter here: nothing is searched before it is measured.
     let policy = Policy::new(Impostors::normal(0.0, 1.0), rate);
     let (gallery, report) = store.gallery(&place.keys()?, &space, policy, Timestamp::now())?;

@@ -63,9 +63,9 @@ pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit
         return Err(EnrolError::NoConsent(args.member_ref.clone()).into());
     }
     let ring = place.keys()?;
-    let mut faces = place.config.faces.clone();
-    prefer_faces(&mut faces, &args.pack, &place.base, &[Task::FaceDetect, Task::FaceEmbed])?;
-    let mut reader = FaceReader::load(&faces, &place.config.inference, &place.base)?;
+    let mut faces = place.config().faces.clone();
+    prefer_faces(&mut faces, &args.pack, &place.loaded.base, &[Task::FaceDetect, Task::FaceEmbed])?;
+    let mut reader = FaceReader::load(&faces, &place.config().inference, &place.loaded.base)?;
     let space = reader.space().context("no pack has a model for `face-embed`")?.clone();
     let photos: Vec<Photo> = args.photo.iter().map(|file| look(file, &mut reader)).collect();
     let pooled = pool(&photos);
@@ -210,7 +210,7 @@ fn twin(
     place: &Place,
 ) -> anyhow::Result<Option<String>> {
     let Some(impostors) = space.impostors else { return Ok(None) };
-    let policy = Policy::new(impostors, place.config.faces.false_positive_identification_rate);
+    let policy = Policy::new(impostors, place.config().faces.false_positive_identification_rate);
     let (mut gallery, _) = store.gallery(ring, &space.name, policy, Timestamp::now())?;
     if let Some(own) = store.id_of(&args.member_ref)? {
         gallery.remove(own);

@@ -114,7 +114,7 @@ fn answer(store: &MemberStore, place: &Place, plate: String, at: Timestamp) -> a
         (0, _) => Verdict::NotMatchable,
         _ => Verdict::Ambiguous,
     };
-    let region = place.config.plates.region.clone();
+    let region = place.config().plates.region.clone();
     let grammar = Grammar::built_in(&region);
     let mut formats: Vec<String> =
         grammar.iter().flat_map(|grammar| grammar.matching(&plate)).map(|format| format.kind.clone()).collect();

@@ -64,16 +64,16 @@ pub(super) fn run(args: Args, place: &Place, json: bool) -> anyhow::Result<Exit>
         skip_bad: args.skip_bad,
         replace: args.replace,
         dry_run: args.dry_run,
-        default_lease: place.config.members.default_lease,
+        default_lease: place.config().members.default_lease,
         now: Timestamp::now(),
         zone: place.zone.clone(),
-        max_members: place.config.members.max_members,
+        max_members: place.config().members.max_members,
         keys: place.keys().map(Arc::new).map_err(|error| error.to_string()),
-        grammar: Grammar::built_in(&place.config.plates.region),
+        grammar: Grammar::built_in(&place.config().plates.region),
     };
     // Opened before the list, so that a mistyped name makes no empty list.
     let (reader, length) = open(&args.file)?;
-    let mut store = MemberStore::open(&place.file)?;
+    let mut store = MemberStore::open(&place.list())?;
     let began = Instant::now();
     let bar = bar(length);
     let report = store.import(reader, &options, &mut |progress: Progress| {

@@ -119,7 +119,7 @@ fn read(file: &Path, place: &Place) -> anyhow::Result<Option<Vec<Value>>> {
 /// Runs `members publish`.
 pub(super) fn publish(args: &PublishArgs, place: &Place) -> anyhow::Result<Exit> {
     let site = match &args.to {
-        None => place.config.site.clone(),
+        None => place.config().site.clone(),
         Some(to) => {
             let [tenant, site, device] = to.split('/').collect::<Vec<_>>()[..] else {
                 anyhow::bail!("`--to {to}` is no box; write TENANT/SITE/DEVICE");
@@ -130,7 +130,8 @@ pub(super) fn publish(args: &PublishArgs, place: &Place) -> anyhow::Result<Exit>
     let own = format!("{}/{}/{}", site.tenant, site.site, site.device);
     anyhow::ensure!(!own.contains("//") && !own.starts_with('/'), "name the box with `--to TENANT/SITE/DEVICE`");
     warn_of_audience(&args.folder, &own);
-    let settings = Mqtt { url: args.url.clone().unwrap_or(place.config.mqtt.url.clone()), ..place.config.mqtt.clone() };
+    let settings =
+        Mqtt { url: args.url.clone().unwrap_or(place.config().mqtt.url.clone()), ..place.config().mqtt.clone() };
     anyhow::ensure!(!settings.url.is_empty(), "name the broker with `--url mqtt://HOST:1883`, or set `mqtt.url`");
     let root = Topics::new(&site, &settings).root().to_owned();
     let mut remote = Remote::connect(&settings).map_err(anyhow::Error::msg)?;

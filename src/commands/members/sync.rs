@@ -23,7 +23,7 @@ enum Action {
 /// Runs it.
 pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit> {
     let Action::Status = args.action;
-    let socket = &place.config.storage.control_socket;
+    let socket = &place.config().storage.control_socket;
     let Some(status) = control::question(socket, &Question::Status)? else {
         eprintln!("No service answers on `{}`; start it with `forecourt run`.", socket.display());
         return Ok(Exit::NotRunning);

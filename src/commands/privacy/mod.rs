@@ -5,15 +5,11 @@ mod key;
 mod purge;
 mod report;
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 
 use super::Exit;
+use super::place::Place;
 use crate::cli::Global;
-use crate::config::{Config, Loaded};
-use crate::store::keys::{KeyError, KeyRing};
-use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `privacy`.
 #[derive(Debug, clap::Args)]
@@ -41,36 +37,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     if let Action::NewKey(args) = args.action {
         return key::new(&args, global.json);
     }
-    let place = Place { loaded: global.settings()? };
+    let place = Place::of(global)?;
     match args.action {
         Action::Report(args) => report::run(&args, &place, global.json),
         Action::Purge(args) => purge::run(&args, &place, global.json),
         Action::NewKey(args) => key::new(&args, global.json),
         Action::Rekey(args) => key::rekey(&args, &place, global.json),
         Action::Audit(args) => audit::run(args, &place, global.json),
-    }
-}
-
-/// The settings and what they name.
-struct Place {
-    loaded: Loaded,
-}
-
-impl Place {
-    fn config(&self) -> &Config {
-        &self.loaded.config
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.loaded.base.join(&self.config().storage.folder)
-    }
-
-    /// The list, which must be there.
-    fn open(&self) -> anyhow::Result<MemberStore> {
-        Ok(MemberStore::open_existing(&self.folder().join(FILE_NAME))?)
-    }
-
-    fn keys(&self) -> Result<KeyRing, KeyError> {
-        KeyRing::load(&self.config().privacy, &self.folder())
     }
 }

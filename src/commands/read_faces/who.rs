@@ -14,6 +14,7 @@ use crate::domain::face::Embedding;
 use crate::domain::face::gallery::{Gallery, Verdict};
 use crate::inference::{FaceReader, Space};
 use crate::pipeline::members::face_policy;
+use crate::pipeline::rules::time_zone;
 use crate::store::keys::KeyRing;
 use crate::store::members::{FaceReport, MemberId, MemberStore};
 
@@ -45,8 +46,7 @@ impl Who {
         let folder = file.parent().unwrap_or(Path::new(""));
         let ring = KeyRing::load(&config.privacy, folder)?;
         let (gallery, report) = store.gallery(&ring, &space.name, face_policy(config, space), Timestamp::now())?;
-        let zone = config.site.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-        Ok(Self { store, gallery, report, space: space.name.clone(), zone })
+        Ok(Self { store, gallery, report, space: space.name.clone(), zone: time_zone(config)? })
     }
 
     /// What the gallery was made of, as a sentence.

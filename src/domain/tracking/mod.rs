@@ -12,53 +12,36 @@
 //! for longer than `lost_after` is a new track; the visit joins it again.
 
 mod assign;
+mod boxes;
 mod face;
 mod heading;
 mod motion;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod track;
 
 use std::time::Duration;
 
 use assign::{Costs, cheapest};
+use boxes::{Seen, usable};
 pub use face::Look;
-use heading::Heading;
-use motion::Motion;
 pub use reading::Text;
 use reading::confident_text;
+use track::{Track, UNASSIGNED};
 
 use super::Uptime;
 use super::event::Direction;
 use super::face::{Embedding, FaceObservation};
-use super::geometry::Rect;
 use super::observation::{FrameObservation, PlateObservation};
 
 /// Number of a track on its camera, from 1, never given twice by one tracker.
 pub type TrackId = u64;
 
-/// A box is rather a new track than one that it fits at a higher cost.
-const UNASSIGNED: f32 = 12.0;
-/// The price of a pair that is out of the question.
-const IMPOSSIBLE: f32 = 1e6;
-/// Squared standard deviations of centre and size beyond which a pair is out of the question.
-const CENTRE_GATE: f32 = 16.0;
-const SIZE_GATE: f32 = 30.0;
-/// What agreeing and differing plates are worth.
-const SAMENESS: f32 = -6.0;
-const AGREEMENT: f32 = -3.0;
-const DOUBT: f32 = 2.0;
-const DIFFERENCE: f32 = 8.0;
-/// What full overlap with the expected box is worth.
-const OVERLAP: f32 = -1.5;
-/// Two boxes are one plate when they share this part of the smaller.
-const DUPLICATE: f32 = 0.6;
 /// A track does not end before it was missed in so many frames, unless `lost_after` has passed so many times: a camera
 /// that looks once a second while nothing moves must not lose a parked car for one missed plate.
 const MISSED_FRAMES: u32 = 3;
 const LOST_TIMES: u32 = 5;
-/// Boxes looked at in one frame; those of the lowest score beyond it are passed over.
-const MOST_BOXES: usize = 128;
 
 /// What a tracker can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,26 +152,6 @@ pub struct Tracker<V = Text> {
     now: Uptime,
 }
 
-#[derive(Clone, Debug)]
-struct Track<V> {
-    id: TrackId,
-    motion: Motion,
-    heading: Heading,
-    voice: V,
-    first_seen: Uptime,
-    last_seen: Uptime,
-    frames: u32,
-    /// Frames since `last_seen`.
-    missed: u32,
-}
-
-/// A box that can be followed.
-struct Seen<W> {
-    observation: usize,
-    rect: Rect,
-    word: Option<W>,
-}
-
 impl Tracker<Text> {
     /// Gives the plates of a frame to tracks, in order of their index in the frame.
     ///
@@ -286,12 +249,7 @@ impl<V: Voice> Tracker<V> {
 
     fn follow(&mut self, place: usize, seen: &Seen<V::Word>) -> TrackUpdate {
         let track = &mut self.tracks[place];
-        let dt = self.now.saturating_sub(track.last_seen).as_secs_f32();
-        track.motion = track.motion.predicted(dt).corrected(&seen.rect);
-        track.heading.seen(&seen.rect, self.now);
-        track.last_seen = self.now;
-        track.frames = track.frames.saturating_add(1);
-        track.missed = 0;
+        track.seen(&seen.rect, self.now);
         let against = track.voice.hear(seen.word.as_ref());
         if against >= self.settings.split_after {
             return self.split(place, seen);
@@ -306,26 +264,12 @@ impl<V: Voice> Tracker<V> {
         let track = &mut self.tracks[place];
         let old = track.id;
         self.ended.push(track.end(EndCause::Split));
-        track.id = id;
-        track.voice = track.voice.split_off();
-        track.first_seen = self.now;
-        track.frames = 1;
+        track.become_other(id, self.now);
         TrackUpdate { is_new: true, split_from: Some(old), ..track.update(seen.observation) }
     }
 
     fn begin(&mut self, seen: &Seen<V::Word>) -> TrackUpdate {
-        let mut voice = V::default();
-        voice.hear(seen.word.as_ref());
-        let track = Track {
-            id: self.number(),
-            motion: Motion::first(&seen.rect),
-            heading: Heading::first(&seen.rect, self.now),
-            voice,
-            first_seen: self.now,
-            last_seen: self.now,
-            frames: 1,
-            missed: 0,
-        };
+        let track = Track::first(self.number(), seen, self.now);
         let update = TrackUpdate { is_new: true, ..track.update(seen.observation) };
         self.tracks.push(track);
         update
@@ -336,75 +280,4 @@ impl<V: Voice> Tracker<V> {
         self.next += 1;
         number
     }
-}
-
-impl<V: Voice> Track<V> {
-    /// How badly a box fits where and as what the track is expected; a negative log-likelihood up to a constant.
-    fn cost(&self, expected: &Motion, seen: &Seen<V::Word>) -> f32 {
-        let misfit = expected.misfit(&seen.rect);
-        let near = misfit.centre <= CENTRE_GATE && misfit.size <= SIZE_GATE;
-        // The same plate does not hang in two places: when it is read again, it may have moved as it liked.
-        if !near && !self.voice.says(seen.word.as_ref()) {
-            return IMPOSSIBLE;
-        }
-        let place = (misfit.centre.min(CENTRE_GATE) + misfit.size.min(SIZE_GATE) / 2.0) / 2.0 + misfit.vagueness;
-        let overlap = OVERLAP * expected.rect().iou(&seen.rect);
-        let said = match self.voice.compare(seen.word.as_ref()) {
-            Verdict::Same => return place.min(UNASSIGNED) + overlap + SAMENESS,
-            Verdict::Agrees => AGREEMENT,
-            Verdict::Unknown => 0.0,
-            Verdict::Unsure => DOUBT,
-            Verdict::Differs => DIFFERENCE,
-        };
-        place + overlap + said
-    }
-
-    fn update(&self, observation: usize) -> TrackUpdate {
-        TrackUpdate {
-            track: self.id,
-            observation,
-            is_new: false,
-            split_from: None,
-            disputed: false,
-            first_seen: self.first_seen,
-            frames: self.frames,
-            direction: self.heading.direction(),
-            speed: self.motion.speed(),
-        }
-    }
-
-    fn end(&self, cause: EndCause) -> TrackEnd {
-        let Self { id, first_seen, last_seen, frames, .. } = *self;
-        TrackEnd { track: id, first_seen, last_seen, frames, cause }
-    }
-}
-
-/// Boxes that are boxes, each plate or face once, the surest first; `boxes` tells box and score of an observation.
-fn usable<V: Voice, O>(
-    all: &[O],
-    boxes: impl Fn(&O) -> (Rect, f32),
-    word: impl Fn(&O) -> Option<V::Word>,
-) -> Vec<Seen<V::Word>> {
-    let mut order: Vec<usize> = (0..all.len()).filter(|&place| is_box(&boxes(&all[place]).0)).collect();
-    order.sort_by(|&a, &b| boxes(&all[b]).1.total_cmp(&boxes(&all[a]).1));
-    let mut kept: Vec<Seen<V::Word>> = Vec::with_capacity(order.len().min(MOST_BOXES));
-    for observation in order.into_iter().take(MOST_BOXES) {
-        let seen = Seen { observation, rect: boxes(&all[observation]).0, word: word(&all[observation]) };
-        if !kept.iter().any(|other| is_duplicate::<V>(other, &seen)) {
-            kept.push(seen);
-        }
-    }
-    kept
-}
-
-fn is_box(rect: &Rect) -> bool {
-    let finite = [rect.x1, rect.y1, rect.x2, rect.y2].iter().all(|side| side.is_finite() && side.abs() < 1e5);
-    finite && rect.width() >= 1.0 && rect.height() >= 1.0
-}
-
-/// Two boxes of one plate or face; two of which one hides the other look different.
-fn is_duplicate<V: Voice>(kept: &Seen<V::Word>, seen: &Seen<V::Word>) -> bool {
-    let shared = kept.rect.intersection(&seen.rect) / kept.rect.area().min(seen.rect.area());
-    let differ = matches!((&kept.word, &seen.word), (Some(a), Some(b)) if V::differ(a, b));
-    shared > DUPLICATE && !differ
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::geometry::Point;
+use crate::domain::geometry::{Point, Rect};
 use crate::domain::observation::{CropQuality, Rows, StageTimes};
 use crate::domain::plate::evidence::fixtures;
 
