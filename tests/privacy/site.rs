@@ -1,7 +1,7 @@
 //! A box with settings, a list and keys of its own, and members with made-up faces.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use base64::Engine;
