@@ -1,6 +1,6 @@
-//! When something runs out (T22, T23, T24, T25 in short form): the process that recognises dies in the middle, memory,
-//! processor time, open files and the speed of the disk are taken away, names are not resolved. Frames may be lost then,
-//! events may not, and no visit is told twice.
+//! When something runs out or fails (T3 as people see it, T22, T23, T24, T25 in short form): the disk fails for a while, the
+//! process that recognises dies in the middle, memory, processor time, open files and the speed of the disk are taken away, names
+//! are not resolved. Frames may be lost then, events may not, and no visit is told twice.
 
 #![cfg(all(feature = "opencv", feature = "onnx"))]
 #![allow(
@@ -45,6 +45,18 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn clip() -> String {
     format!("file:{}", bundled("gate.mp4").display())
+}
+
+/// May processes be traced here?
+fn strace_works() -> bool {
+    let works =
+        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
+    if !works {
+        println!(
+            "SKIPPED, or in part: strace is not installed, or processes may not be traced here; the disk is sound"
+        );
+    }
+    works
 }
 
 /// Events in the outbox, of a kind.
@@ -110,11 +122,7 @@ fn few_files_a_slow_disk_no_names_and_no_memory_lose_no_event() {
     let site = Site::new(&clip(), broker.port);
     site.import();
     site.settle(&clip(), "url = \"mqtt://broker.invalid\"\n");
-    let traced =
-        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
-    if !traced {
-        println!("SKIPPED in part: no strace, so the disk is not slow");
-    }
+    let traced = strace_works();
     let slow = "exec strace -D -f -qq -o /dev/null -e inject=fdatasync,fsync:delay_exit=200000 -e trace=fdatasync,fsync -- \"$@\"";
     let wrapper = format!("ulimit -n 64; {}", if traced { slow } else { "exec \"$@\"" });
     let service = site.start_under(&["sh", "-c", &wrapper, "sh"], &[]);
@@ -183,4 +191,31 @@ fn memory_peak(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// T3, as people see it: the disk fails for some seconds; `status` and `doctor` say so, the service lives on, and what
+/// happened meanwhile is accepted when the disk is sound again. Every call by itself: `tests/delivery/io_error.rs`.
+#[test]
+fn a_disk_that_fails_for_a_while_is_told_and_keeps_no_event() {
+    let _turn = alone();
+    if !strace_works() {
+        return;
+    }
+    // A camera that does not answer is an event by itself.
+    let site = Site::new("rtsp://127.0.0.1:9/nobody", 9);
+    let log = site.path("state/spool.db-wal");
+    let faults = format!(
+        "exec strace -D -f --seccomp-bpf -qq -o /dev/null -P {log} -e trace=fdatasync,fsync \
+         -e inject=fdatasync,fsync:error=EIO:when=3..12 -- \"$@\""
+    );
+    let service = site.start_under(&["sh", "-c", &faults, "sh"], &[]);
+    let status = site.status_when("no failure was told", |status| status["outbox"]["condition"] == "failing");
+    assert!(status["outbox"]["detail"].as_str().unwrap().contains("dmesg"), "{status}");
+    let doctor = site::forecourt(&["doctor", "--json", "--config", &site.config()]).output().unwrap();
+    let findings = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(findings.contains("the outbox is failing"), "{findings}");
+    site.status_when("not recovered", |status| status["outbox"]["condition"] == "ok");
+    assert!(service.stop().success(), "{}", site.log());
+    assert_eq!(waiting(&site, "device-camera"), 1);
+    assert!(!site.log().contains("panicked"), "{}", site.log());
 }

@@ -14,10 +14,12 @@ pub struct Ledger {
     pub tried: BTreeSet<u64>,
     /// Number → event id, written after the commit.
     accepted: BTreeMap<u64, String>,
+    /// Number → condition of the spool when it refused.
+    pub refused: BTreeMap<u64, String>,
 }
 
 impl Ledger {
-    /// Lines `try N` and `ok N ID`; a line that was cut short by a kill counts for nothing.
+    /// Lines `try N`, `ok N ID` and `no N CONDITION`; a line that was cut short by a kill counts for nothing.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -26,6 +28,7 @@ impl Ledger {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["try", n] => drop(ledger.tried.insert(n.parse().unwrap())),
                 ["ok", n, id] => ledger.accept(n.parse().unwrap(), id.to_owned()),
+                ["no", n, condition] => drop(ledger.refused.insert(n.parse().unwrap(), condition.to_owned())),
                 _ => panic!("the ledger holds `{line}`"),
             }
         }
@@ -47,6 +50,11 @@ impl Ledger {
     /// Ids of everything that was accepted.
     pub fn ids(&self) -> impl Iterator<Item = &String> {
         self.accepted.values()
+    }
+
+    /// Numbers that were refused and came nevertheless: a second try would tell the same thing twice.
+    pub fn came_though_refused<'a>(&self, arrivals: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<u64> {
+        arrivals.into_iter().filter_map(number).filter(|n| self.refused.contains_key(n)).collect()
     }
 
     /// How many were accepted.
@@ -88,6 +96,11 @@ impl Verdict {
 /// The CloudEvents id of a payload.
 pub fn id(payload: &[u8]) -> Option<String> {
     serde_json::from_slice::<Value>(payload).ok()?["id"].as_str().map(str::to_owned)
+}
+
+/// The number that the producer gave it.
+fn number(payload: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Value>(payload).ok()?["data"]["n"].as_u64()
 }
 
 struct Came {
@@ -180,7 +193,11 @@ impl Verdict {
 #[test]
 fn the_checker_sees_each_kind_of_wrong() {
     let event = |seq: u64, n: u64| format!(r#"{{"id":"e1-{seq}","data":{{"of_class":"P1","n":{n}}}}}"#).into_bytes();
-    let ledger = || Ledger { tried: (1..=4).collect(), accepted: (1..=4).map(|n| (n, format!("e1-{n}"))).collect() };
+    let ledger = || Ledger {
+        tried: (1..=4).collect(),
+        accepted: (1..=4).map(|n| (n, format!("e1-{n}"))).collect(),
+        ..Ledger::default()
+    };
     let judge = |events: &[Vec<u8>]| check(&ledger(), events.iter().map(Vec::as_slice));
     let all: Vec<_> = (1..=4).map(|n| event(n, n)).collect();
     assert_eq!(judge(&all), Verdict::default());

@@ -4,6 +4,8 @@
 //! | test | fault |
 //! |---|---|
 //! | `kill` (T1, T2, T13) | SIGKILL at random, at every system call, between PUBACK and delete |
+//! | `io_error` (T3) | each call on the disk fails, with EIO and with ENOSPC |
+//! | `power` (T4) | power is cut between any two calls, and what was not synchronised is lost, whole or in part |
 //! | `restart` (T7) | broker killed and started again, with and without its memory |
 //! | `hostile` (T9) | a broker that lies, refuses and garbles |
 //! | `network` (T8, T10, T11) | swallowed, cut, trickling, half-open, silent lines; a packet id that is never free; 64 kbit/s |
@@ -38,14 +40,19 @@ mod disk;
 mod drain;
 mod harness;
 mod hostile;
+mod io_error;
 mod kill;
+mod lone;
 mod model;
 mod network;
 mod offline;
+mod power;
 mod presence;
 mod reach;
 mod readers;
 mod readonly;
+mod recording;
 mod restart;
+mod synchronous;
 mod tls;
 mod wire;

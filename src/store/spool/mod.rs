@@ -89,6 +89,8 @@ pub struct Committed<T> {
 pub struct Spool {
     /// `None` between a failure and the next attempt.
     connection: Option<rusqlite::Connection>,
+    /// One that failed, until the next one is open; see [`recovery`].
+    failed: Option<rusqlite::Connection>,
     place: Place,
     limits: Limits,
     compose: ComposeDrop,
@@ -144,6 +146,7 @@ impl Spool {
     fn around(database: Database, path: PathBuf, limits: Limits, compose: ComposeDrop) -> Self {
         Self {
             connection: Some(database.connection),
+            failed: None,
             place: Place { path, epoch: database.epoch, max_pages: database.max_pages },
             limits,
             compose,
@@ -220,6 +223,8 @@ impl Spool {
         let starts: i64 = match counted {
             Ok(counted) => counted.value,
             Err(_) => {
+                // A disk that fails is read at once, without the pause: the service is to come up and say so.
+                self.failure = None;
                 self.read(|connection| connection.query_row("select starts + 1 from box", [], |row| row.get(0)))?
             }
         };

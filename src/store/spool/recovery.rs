@@ -2,6 +2,9 @@
 //!
 //! Promise: a spool that failed is `Ok` again as soon as the disk is, without a restart. A disk without a free byte
 //! keeps it from nothing but accepting: see [`super::ballast`] for deleting and [`super::database::Database::cramped`] for starting.
+//! What was refused does not come back in the same process: a commit whose `fsync` failed may stand whole in the log, and
+//! whoever opens a log that nobody else has open reads it anew and would find it. So a connection that failed is closed
+//! only when the next one is open and has taken over its index, in which that commit is not.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,6 +56,7 @@ impl Spool {
                 self.place.epoch = database.epoch;
                 self.place.max_pages = database.max_pages;
                 self.connection = Some(database.connection);
+                self.failed = None;
                 self.cramped = database.cramped;
                 Ok(())
             }
@@ -79,7 +83,17 @@ impl Spool {
             (SpoolError::DiskFull { .. }, Some(ballast)) => ballast.throw_off(),
             // The disk has room, the spool may not use it; without a file there is nothing to open again.
             (SpoolError::DiskFull { .. } | SpoolError::CapReached { .. }, _) | (_, None) => {}
-            (_, Some(_)) => self.connection = None,
+            (_, Some(_)) => self.close(condition),
+        }
+    }
+
+    /// An index that may itself be damaged, or that keeps everybody else out, is not worth keeping.
+    fn close(&mut self, condition: Condition) {
+        let closed = self.connection.take();
+        if condition == Condition::Corrupt || self.cramped {
+            self.failed = None;
+        } else if closed.is_some() {
+            self.failed = closed;
         }
     }
 
