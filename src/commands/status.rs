@@ -69,6 +69,14 @@ fn show(status: &Value) {
         let reasons = if reasons.is_empty() { "nothing is wrong".to_owned() } else { reasons.join("; ") };
         println!("Health: {score} of 100: {reasons}");
     }
+    let rolled_back = &status["platform"]["changes"]["rolled_back"];
+    if !rolled_back.is_null() {
+        println!(
+            "Taken back: the change of command `{}`: {}",
+            word(&rolled_back["command"]),
+            word(&rolled_back["why"])
+        );
+    }
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["camera", "state", "picture", "size", "fps", "dropped", "reconnects/h", "last error"]);

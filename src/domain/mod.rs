@@ -6,6 +6,7 @@ pub mod frame;
 pub mod geometry;
 pub mod member;
 pub mod observation;
+pub mod pack_trial;
 pub mod plate;
 mod rate;
 pub mod site;

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Loaded, patch};
 use crate::disk::{self, Rights};
+use crate::domain::pack_trial::Performance;
 use crate::inference::pack::install;
 
 /// Name of the file in `storage.folder`.
@@ -46,6 +47,9 @@ pub struct Trial {
     pub change: Change,
     /// What was wrong with the box before; nobody holds it against the change.
     pub wrong_before: Vec<String>,
+    /// How the packs before did, when the change is one of packs.
+    #[serde(default)]
+    pub before: Option<Performance>,
     /// Starts of the service since.
     pub starts: u32,
 }
@@ -76,6 +80,19 @@ pub enum Change {
 struct Ended {
     command: String,
     why: String,
+}
+
+/// How the box was before a change.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// What was wrong with it.
+    pub wrong: Vec<String>,
+    /// How its packs did; `None`: the change is none of packs, or it is not known.
+    pub packs: Option<Performance>,
+}
+
+fn trial(command: &str, change: Change, known: Before) -> Trial {
+    Trial { command: command.to_owned(), change, wrong_before: known.wrong, before: known.packs, starts: 0 }
 }
 
 impl Changes {
@@ -109,13 +126,18 @@ impl Changes {
         self.kept.ended.as_ref().filter(|ended| ended.command == command).map(|ended| ended.why.as_str())
     }
 
-    /// Puts a patch in force from the next start on.
+    /// The last change that was taken back, since the one after it was begun: id of its command, and why.
+    pub fn ended(&self) -> Option<(&str, &str)> {
+        self.kept.ended.as_ref().map(|ended| (ended.command.as_str(), ended.why.as_str()))
+    }
+
+    /// Puts a patch in force from the next start on; `known` is how the box was before.
     ///
     /// # Errors
     /// When it cannot be written; then nothing has changed.
-    pub fn try_patch(&mut self, patch: Map<String, Value>, command: &str, wrong: Vec<String>) -> anyhow::Result<()> {
+    pub fn try_patch(&mut self, patch: Map<String, Value>, command: &str, known: Before) -> anyhow::Result<()> {
         let change = Change::Settings { before: self.kept.patch.clone() };
-        let trial = Some(Trial { command: command.to_owned(), change, wrong_before: wrong, starts: 0 });
+        let trial = Some(trial(command, change, known));
         self.write(Kept { patch, trial, ended: None })
     }
 
@@ -123,8 +145,8 @@ impl Changes {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn try_pack(&mut self, change: Change, command: &str, wrong: Vec<String>) -> anyhow::Result<()> {
-        let trial = Some(Trial { command: command.to_owned(), change, wrong_before: wrong, starts: 0 });
+    pub fn try_pack(&mut self, change: Change, command: &str, known: Before) -> anyhow::Result<()> {
+        let trial = Some(trial(command, change, known));
         self.write(Kept { trial, ended: None, ..self.kept.clone() })
     }
 
@@ -245,10 +267,10 @@ mod tests {
         file("");
         let first = map(json!({"plates": {"min_frames": 4}}));
         let mut changes = Changes::open(folder.path());
-        changes.try_patch(first.clone(), "c1", vec![]).unwrap();
+        changes.try_patch(first.clone(), "c1", Before::default()).unwrap();
         changes.keep().unwrap();
         let second = map(json!({"plates": {"min_frames": 9}}));
-        changes.try_patch(second.clone(), "c2", vec![]).unwrap();
+        changes.try_patch(second.clone(), "c2", Before::default()).unwrap();
         for start in 1..=3 {
             let mut changes = Changes::open(folder.path());
             changes.count_start();
@@ -262,12 +284,12 @@ mod tests {
 
         // On trial, and it does not even fit: at once.
         let wrong = map(json!({"camera": {"lost": {"analysis_fps": 2}}}));
-        changes.try_patch(wrong, "c3", vec![]).unwrap();
+        changes.try_patch(wrong, "c3", Before::default()).unwrap();
         assert_eq!(changes.settings(&path).unwrap().config.plates.min_frames, 4);
         assert!(changes.taken_back("c3").unwrap().contains("no camera `lost`"));
 
         let of_camera = map(json!({"camera": {"gate": {"analysis_fps": 2}}}));
-        changes.try_patch(of_camera, "c4", vec![]).unwrap();
+        changes.try_patch(of_camera, "c4", Before::default()).unwrap();
         changes.keep().unwrap();
         let text = fs::read_to_string(&path).unwrap().replace("\"gate\"", "\"yard\"");
         fs::write(&path, text).unwrap();

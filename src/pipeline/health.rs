@@ -78,6 +78,14 @@ impl History {
         self.hour = Some((hour, counts.clone()));
     }
 
+    /// Vehicles of all cameras that usually pass in the hour of the week that it is `now`; `None`: not known yet.
+    pub fn usual_vehicles(&self, now: Timestamp, zone: &TimeZone) -> Option<f32> {
+        let of_week = hour_of_week(now.as_second().div_euclid(3_600), zone);
+        let cameras = self.cameras.iter().filter(|(name, _)| !name.ends_with(FACES));
+        let usual: Vec<f32> = cameras.filter_map(|(_, hours)| mean(hours.get(&of_week)?)).collect();
+        (!usual.is_empty()).then(|| usual.iter().sum())
+    }
+
     /// The last full hour of a camera, and what was usual.
     fn of(&self, camera: &str) -> (Option<u64>, Option<f32>) {
         self.last.get(camera).map_or((None, None), |(seen, usual)| (Some(*seen), *usual))
@@ -160,9 +168,11 @@ pub fn passed(status: &Value) -> BTreeMap<String, u64> {
     vehicles.chain(faces).collect()
 }
 
-/// A name that no camera can have.
+/// What makes a name one that no camera can have.
+const FACES: &str = " faces";
+
 fn faces_of(camera: &str) -> String {
-    format!("{camera} faces")
+    format!("{camera}{FACES}")
 }
 
 fn camera(report: &CameraReport, counts: &Value, history: &History) -> CameraHealth {

@@ -80,6 +80,8 @@ pub struct Counts {
     pub ambiguous: u64,
     /// Tracks that ended unread, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Sum of the confidences of what was read on the others, each 0..1.
+    pub confidence_sum: f64,
 }
 
 struct Followed {
@@ -332,6 +334,8 @@ impl Watch {
             self.strangers += u32::from(followed.member.is_none() && unread.is_none());
             if let Some(reason) = unread {
                 *self.counts.rejected.entry(RejectReason::word(reason)).or_default() += 1;
+            } else if let Some(reading) = followed.reading.reading() {
+                self.counts.confidence_sum += f64::from(reading.confidence);
             }
             if followed.member.is_some() {
                 inputs.push(Input::TrackEnded { key: self.key(track) });

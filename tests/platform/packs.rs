@@ -1,4 +1,5 @@
-//! `pack-install`: fetched over a line that breaks, verified, tried, kept or taken back; answered with what became of it.
+//! `pack-install`: fetched over a line that breaks, verified, tried, kept or taken back, also for reading worse; answered with
+//! what became of it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -67,7 +68,24 @@ impl Shop {
 
     /// Arguments of a command that installs a release of `plate-cn`.
     fn release(&self, ratchet: u32) -> Value {
-        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs/plate-cn");
+        self.release_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs/plate-cn"), ratchet)
+    }
+
+    /// The same pack with another manifest.
+    fn spoilt(&self, before: &str, after: &str) -> PathBuf {
+        let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs/plate-cn");
+        let spoilt = self.folder.path().join("plate-cn");
+        std::fs::create_dir(&spoilt).unwrap();
+        for file in std::fs::read_dir(&sound).unwrap().flatten() {
+            std::fs::copy(file.path(), spoilt.join(file.file_name())).unwrap();
+        }
+        let manifest = std::fs::read_to_string(sound.join("pack.toml")).unwrap();
+        assert!(manifest.contains(before));
+        std::fs::write(spoilt.join("pack.toml"), manifest.replace(before, after)).unwrap();
+        spoilt
+    }
+
+    fn release_of(&self, pack: &Path, ratchet: u32) -> Value {
         let at = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
         let (bundle, pack) = (at("pack.tar"), pack.to_str().unwrap());
         self.stage.site.ok(&["models", "pack", pack, "--out", &bundle]);
@@ -159,4 +177,33 @@ fn a_box_that_is_killed_again_and_again_with_a_pack_goes_back_and_says_so() {
     let answer = shop.stage.last_answer("pack-install", "r1", 0);
     assert_eq!((&answer["state"], &answer["reason"]["code"]), (&json!("failed"), &json!("rolled-back")), "{answer}");
     assert_eq!(shop.in_use(), None, "the pack that ships with the program serves again");
+}
+
+/// A reader that is never sure: it passes its own samples, runs without a fault, and the site would hear of nobody.
+#[test]
+fn a_pack_that_reads_worse_than_the_one_before_is_taken_back_with_the_figures_of_both() {
+    // The clip takes 30 s; a start on a busy machine some more.
+    let Some(mut shop) = Shop::new("45s") else { return };
+    let _service = shop.stage.start();
+    let enough = |status: Option<Value>| {
+        let gate = status.map(|status| status["recognition"]["cameras"]["gate"].clone()).unwrap_or_default();
+        let unread: u64 = gate["rejected"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+        gate["vehicles"].as_u64().unwrap_or(0).saturating_sub(unread) >= 4
+    };
+    let read = shop.stage.ear.until(PATIENCE, |_| enough(shop.stage.site.status()));
+    assert!(read, "{:?}", shop.stage.site.status());
+    let args = shop.release_of(&shop.spoilt("temperature = 1.1", "temperature = 90.0"), 1);
+    let order = shop.order("w1", args);
+    shop.stage.send("pack-install", "w1", order.as_bytes());
+    let begun = shop.stage.ear.until(PATIENCE, |ear| ear.has("state/config", |state| state["probation"] == "w1"));
+    assert!(begun && shop.in_use().is_some(), "{}", shop.stage.site.log());
+    let answer = shop.stage.last_answer("pack-install", "w1", 0);
+    assert_eq!((&answer["state"], &answer["reason"]["code"]), (&json!("failed"), &json!("rolled-back")), "{answer}");
+    let words = answer["reason"]["words"].as_str().unwrap();
+    assert!(words.contains("plates were read, before"), "{words}");
+    assert_eq!(shop.in_use(), None, "the pack that ships with the program serves again");
+    let told = |status: Option<Value>| status.is_some_and(|s| s["platform"]["changes"]["rolled_back"]["why"] == words);
+    let shown = shop.stage.ear.until(PATIENCE, |_| told(shop.stage.site.status()));
+    assert!(shown, "{:?}", shop.stage.site.status());
+    assert!(shop.stage.site.ok(&["status"]).contains("Taken back: the change of command `w1`"));
 }

@@ -11,13 +11,14 @@ use tracing::{info, warn};
 
 use super::doing::{Done, failed};
 use super::orders::FAREWELL;
-use super::{Office, digest_of};
+use super::{Office, digest_of, performance};
 use crate::config::{self, patch};
 use crate::domain::event::Health;
+use crate::domain::pack_trial::{self, Performance};
 use crate::domain::sync::{AnswerState, CommandName, Reason};
 use crate::inference::pack::install;
 use crate::mqtt::ConnectionState;
-use crate::pipeline::changes::{Change, Changes};
+use crate::pipeline::changes::{Before, Change, Changes};
 use crate::pipeline::control::Question;
 use crate::pipeline::packs::{self, Brought, NotBrought, Wanted};
 
@@ -29,6 +30,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// A pack on its way.
 pub(super) struct Bringing {
     command: String,
+    /// How the packs in use did before it came.
+    before: Option<Performance>,
     outcome: Receiver<Result<Brought, NotBrought>>,
 }
 
@@ -86,8 +89,9 @@ impl Office {
         if all == *self.changes.patch() {
             return Some(Ok(json!({ "changed": false, "sha256": digest_of(&self.config) })));
         }
-        let wrong = self.what_is_wrong();
-        self.on_trial(|changes| changes.try_patch(all, id, wrong))
+        let packs = performance::changes_packs(&newer).then(|| self.performance()).flatten();
+        let known = Before { wrong: self.what_is_wrong(), packs };
+        self.on_trial(|changes| changes.try_patch(all, id, known))
     }
 
     /// Fetches and installs in a thread of its own; the answer comes with what becomes of it.
@@ -96,6 +100,8 @@ impl Office {
             Ok(wanted) => wanted,
             Err(words) => return Some(Err(failed("not-readable", words))),
         };
+        // Before the new pack is tried beside the old one, which makes both slow.
+        let before = self.performance();
         let (sink, outcome) = sync_channel(1);
         let (config, folder, command) = (self.config.clone(), self.folder.clone(), id.to_owned());
         let name = command.clone();
@@ -103,17 +109,17 @@ impl Office {
         if let Err(error) = std::thread::Builder::new().name("pack".to_owned()).spawn(work) {
             return Some(Err(failed("failed", format!("no thread could be started: {error}"))));
         }
-        self.bringing = Some(Bringing { command, outcome });
+        self.bringing = Some(Bringing { command, before, outcome });
         None
     }
 
     /// Takes over a pack that was brought, and judges a change whose trial is over.
     pub(super) fn see_to_changes(&mut self) {
-        if let Some(Bringing { command, outcome }) = self.bringing.take() {
+        if let Some(Bringing { command, before, outcome }) = self.bringing.take() {
             match outcome.try_recv() {
-                Err(TryRecvError::Empty) => self.bringing = Some(Bringing { command, outcome }),
+                Err(TryRecvError::Empty) => self.bringing = Some(Bringing { command, before, outcome }),
                 Ok(Ok(brought)) => {
-                    let done = self.brought(&command, &brought);
+                    let done = self.brought(&command, &brought, before);
                     self.answer_later(&command, done);
                 }
                 Ok(Err(NotBrought::NotFetched(words))) => {
@@ -136,7 +142,7 @@ impl Office {
     }
 
     /// A pack that the settings name is put on trial; another one waits until they do.
-    fn brought(&mut self, command: &str, brought: &Brought) -> Option<Done> {
+    fn brought(&mut self, command: &str, brought: &Brought, of_packs: Option<Performance>) -> Option<Done> {
         let Brought { label, packs, before, named } = brought;
         info!(pack = label.name, version = label.version, "A pack was installed.");
         let version = label.folder();
@@ -148,8 +154,8 @@ impl Office {
             })));
         }
         let change = Change::Pack { packs: packs.clone(), name: label.name.clone(), version };
-        let wrong = self.what_is_wrong();
-        self.on_trial(|changes| changes.try_pack(change, command, wrong))
+        let known = Before { wrong: self.what_is_wrong(), packs: of_packs };
+        self.on_trial(|changes| changes.try_pack(change, command, known))
     }
 
     fn on_trial(&mut self, begin: impl FnOnce(&mut Changes) -> anyhow::Result<()>) -> Option<Done> {
@@ -162,8 +168,12 @@ impl Office {
 
     fn judge_trial(&mut self) {
         let Some(trial) = self.changes.trial().cloned() else { return };
-        let new: Vec<String> =
+        let mut new: Vec<String> =
             self.what_is_wrong().into_iter().filter(|wrong| !trial.wrong_before.contains(wrong)).collect();
+        let performance = trial.before.and_then(|before| Some((before, self.performance()?)));
+        if let Some((before, now)) = &performance {
+            new.extend(pack_trial::worse(before, now, self.demand()));
+        }
         if !new.is_empty() {
             match self.changes.take_back(&new.join("; ")) {
                 Ok(()) => self.restart_due = Some(Instant::now()),
@@ -180,7 +190,10 @@ impl Office {
             Change::Settings { .. } => json!({
                 "changed": true, "sha256": digest_of(&self.config), "patched": self.changes.keys(),
             }),
-            Change::Pack { name, version, .. } => json!({ "name": name, "installed": version, "in_use": true }),
+            Change::Pack { name, version, .. } => json!({
+                "name": name, "installed": version, "in_use": true,
+                "performance": performance.map(|(before, now)| json!({ "before": before, "now": now })),
+            }),
         };
         self.answer_later(&trial.command, Some(Ok(result)));
     }

@@ -9,6 +9,7 @@ mod changing;
 mod doing;
 mod lists;
 mod orders;
+mod performance;
 mod trust;
 mod watchman;
 
@@ -323,7 +324,11 @@ impl Office {
             patched: self.changes.keys(),
             probation: self.changes.trial().map(|trial| trial.command.clone()),
         };
-        self.show("changes", json!({ "patched": facts.patched, "probation": facts.probation }));
+        let rolled_back = self.changes.ended().map(|(command, why)| json!({ "command": command, "why": why }));
+        self.show(
+            "changes",
+            json!({ "patched": facts.patched, "probation": facts.probation, "rolled_back": rolled_back }),
+        );
         self.post("state/config", &facts);
     }
 

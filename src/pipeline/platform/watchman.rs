@@ -32,6 +32,12 @@ impl Watchman {
     }
 }
 
+impl Watchman {
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+}
+
 impl Office {
     /// Looks when it is time.
     pub(super) fn watch(&mut self) {

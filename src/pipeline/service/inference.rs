@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::super::eyes::Eyes;
 use super::{Heart, Message, Wishes};
 use crate::camera::Slots;
+use crate::domain::pack_trial::StageMs;
 use crate::health::{Share, Times};
 
 /// What the inference thread tells of itself and is told by the governor.
@@ -37,7 +38,7 @@ pub(super) fn infer(
         let attention = wishes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default();
         let seen = eyes.look(name, &frame, &attention);
         let seen = seen.with_context(|| format!("a frame of camera `{name}` could not be looked at"))?;
-        gauge.times.add(began.elapsed());
+        gauge.times.add(began.elapsed(), StageMs::of(&seen));
         if to_rules.send(Message::Frame(seen)).is_err() {
             return Ok(());
         }
