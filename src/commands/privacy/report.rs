@@ -70,6 +70,7 @@ struct Key {
 struct Keep {
     arrivals: String,
     dwell: String,
+    expression: String,
     expired_members: String,
     audit: String,
     default_lease: String,
@@ -146,6 +147,7 @@ fn keep(config: &Config) -> Keep {
     Keep {
         arrivals: duration::format(config.outbox.keep_arrivals),
         dwell: duration::format(config.outbox.keep_dwell),
+        expression: duration::format(config.outbox.keep_expression),
         expired_members: duration::format(config.privacy.keep_expired),
         audit: duration::format(config.privacy.keep_audit),
         default_lease: if lease.is_zero() { "none".to_owned() } else { duration::format(lease) },
@@ -291,6 +293,7 @@ fn section_protection(out: &mut String, report: &Report, yes: impl Fn(bool) -> &
     for (what, length) in [
         ("arrivals, departures and closed visits", &keep.arrivals),
         ("dwell events", &keep.dwell),
+        ("expressions on leaving", &keep.expression),
         ("members after the end of validity or lease", &keep.expired_members),
         ("audit records", &keep.audit),
         ("consent lease when a member has none of its own", &keep.default_lease),

@@ -175,7 +175,14 @@ struct File {
 impl Manifest {
     /// Reads a manifest; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestError> {
-        Self::parse_words(text).map_err(|reason| ManifestError::Wrong { path: path.to_owned(), reason })
+        let wrong = |reason: String| {
+            let reason = reason.trim_end().to_owned();
+            // A key more is most often a newer pack: to install it again would not help.
+            let newer = reason.contains("unknown field");
+            let hint = "\nno key of a pack for this program; a pack made for a newer forecourt needs that one: update the program first";
+            ManifestError::Wrong { path: path.to_owned(), reason: if newer { reason + hint } else { reason } }
+        };
+        Self::parse_words(text).map_err(wrong)
     }
 
     fn parse_words(text: &str) -> Result<Self, String> {
