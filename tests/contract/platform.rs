@@ -71,19 +71,19 @@ const EXAMPLE_KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703ba
 const EXAMPLE_PUB: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 fn signed<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T) -> T {
-    let key = SigningKey::parse(EXAMPLE_KEY).unwrap();
-    serde_json::from_value(key.sign(serde_json::to_value(object).unwrap())).unwrap()
+    let key = SigningKey::parse(EXAMPLE_KEY).expect("a key");
+    serde_json::from_value(key.sign(serde_json::to_value(object).expect("JSON"))).expect("of the same kind")
 }
 
 #[test]
 fn the_examples_are_signed_with_the_published_key() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/examples");
-    let published = std::fs::read_to_string(folder.join("example.pub")).unwrap();
-    assert_eq!(TrustedKey::parse(&published).unwrap().id(), TrustedKey::parse(EXAMPLE_PUB).unwrap().id());
-    let trusted = TrustedKeys::new(vec![TrustedKey::parse(&published).unwrap()]);
+    let published = std::fs::read_to_string(folder.join("example.pub")).expect("the public half");
+    assert_eq!(TrustedKey::parse(&published).expect("a key").id(), TrustedKey::parse(EXAMPLE_PUB).expect("a key").id());
+    let trusted = TrustedKeys::new(vec![TrustedKey::parse(&published).expect("a key")]);
     for name in ["command", "members-head", "members-snapshot", "members-delta"] {
-        let text = std::fs::read_to_string(folder.join(name).with_extension("json")).unwrap();
-        let mut object: Value = serde_json::from_str(&text).unwrap();
+        let text = std::fs::read_to_string(folder.join(name).with_extension("json")).expect("an example");
+        let mut object: Value = serde_json::from_str(&text).expect("JSON");
         trusted.verify(&object).unwrap_or_else(|why| panic!("{name}: {why}"));
         object["audience"] = json!("another");
         assert!(trusted.verify(&object).is_err(), "{name} means nothing");
