@@ -216,3 +216,43 @@ fn a_name_that_is_nowhere_tells_where_it_was_looked_for() {
     let words = format!("{error:#}");
     assert!(words.contains("plate-xx") && words.contains(&folder.path().display().to_string()), "{words}");
 }
+
+/// The catalog's own manifest over a network that gives outputs of the shape of OpenCV's; its file was never at hand.
+#[test]
+fn the_catalogs_manifest_of_opencvs_plate_detector_finds_the_corners_that_the_outputs_tell() {
+    let catalog: toml::Table = include_str!("../models/catalog.toml").parse().unwrap();
+    let named = |pack: &&toml::Value| pack["name"].as_str() == Some("opencv-zoo-plate-yunet");
+    let entry = catalog["pack"].as_array().unwrap().iter().find(named).unwrap();
+    let word = |value: &toml::Value| value.as_str().unwrap().to_owned();
+    let (file, hash) = (word(&entry["file"][0]["name"]), word(&entry["file"][0]["sha256"]));
+
+    // Row 1, column 1 of stride 16, the smaller of its squares: centre 24, 24, and an offset of 1 is 3.2 pixels.
+    let (priors, place) = (4_385, 3_600 + 20 * 2 + 2);
+    let (mut offsets, mut scores, mut overlaps) =
+        (vec![0.0; priors * 14], [1.0, 0.0].repeat(priors), vec![0.0; priors]);
+    let corners = [-5.0, -2.5, 5.0, -2.5, 0.0, 0.0, 5.0, 2.5, -5.0, 2.5];
+    offsets[place * 14 + 4..][..10].copy_from_slice(&corners);
+    (scores[place * 2 + 1], overlaps[place]) = (0.95, 0.9);
+    let outputs = [
+        Output { name: "loc", shape: &[4_385, 14], numbers: offsets },
+        Output { name: "conf", shape: &[4_385, 2], numbers: scores },
+        Output { name: "iou", shape: &[4_385, 1], numbers: overlaps },
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (detector, reader) = (onnx::model(("input", &[1, 3, 240, 320]), &outputs, &[]), onnx::reader_model("皖A12345"));
+    std::fs::write(folder.path().join(file), &detector).unwrap();
+    std::fs::write(folder.path().join("reader.onnx"), &reader).unwrap();
+    let manifest = word(&entry["manifest"]).replace(&hash, &onnx::sha256(&detector));
+    let read = onnx::reader_words("reader.onnx", &onnx::sha256(&reader), CHARSET);
+    std::fs::write(folder.path().join("pack.toml"), format!("{manifest}{read}")).unwrap();
+
+    let seen = load(folder.path()).unwrap().observe("gate", &frame(640, 480)).unwrap();
+    let [plate] = seen.plates.as_slice() else { panic!("{} plates", seen.plates.len()) };
+    // The frame is twice as large as the input.
+    let wanted = Rect::new(16.0, 32.0, 80.0, 64.0);
+    for (is, is_wanted) in plate.corners.unwrap().0.into_iter().zip(wanted.quad().0) {
+        assert!(is.distance(is_wanted) < 0.5, "{is:?}, not {is_wanted:?}");
+    }
+    assert!(plate.rect.iou(&wanted) > 0.95, "{:?}", plate.rect);
+    assert!((plate.detection - 0.855_f32.sqrt()).abs() < 1e-4, "{}", plate.detection);
+}

@@ -17,7 +17,6 @@ use crate::domain::observation::StageTimes;
 pub(crate) struct Detector {
     network: Network,
     input: Input,
-    output: String,
     decoder: BoxDecoder,
     resizer: Resizer,
     certain: f32,
@@ -26,14 +25,14 @@ pub(crate) struct Detector {
 impl Detector {
     /// Loads it, and runs it once so that a wrong shape is known now; `score` overrides the pack's threshold.
     pub fn load(pack: &Pack, model: &Model, runtime: &Runtime, score: Option<f32>) -> anyhow::Result<Self> {
-        let output = model.output.name().to_owned();
-        let network = Network::load(pack, model, runtime, &[&output])?;
         let mut decoder = BoxDecoder::new(&model.output, model.thresholds);
+        let names: Vec<&str> = decoder.names().iter().map(String::as_str).collect();
+        let network = Network::load(pack, model, runtime, &names)?;
         if let Some(score) = score {
             decoder.set_score(score);
         }
         let (input, resizer, certain) = (model.input.clone(), Resizer::default(), model.thresholds.certain);
-        let mut detector = Self { network, input, output, decoder, resizer, certain };
+        let mut detector = Self { network, input, decoder, resizer, certain };
         let grey = vec![128; 32 * 32 * 3];
         detector
             .find(Pixels { width: 32, height: 32, bgr: &grey }, &mut StageTimes::default())
@@ -48,14 +47,15 @@ impl Detector {
 
     /// Plates in pixels of the frame, in falling order of score.
     pub fn find(&mut self, frame: Pixels<'_>, times: &mut StageTimes) -> anyhow::Result<Vec<Candidate>> {
-        let Input { fit, resize, pad, .. } = self.input;
+        let Input { width, height, fit, resize, pad, .. } = self.input;
         let begun = Instant::now();
         let placement = self.resizer.resize(frame, &mut self.network.tensor, fit, resize, pad);
         times.detect_pre_ms += since(begun);
         let (outputs, ms) = self.network.run()?;
         times.detect_ms += ms;
         let begun = Instant::now();
-        let mut found = self.decoder.decode(outputs.get(&self.output)?).map_err(|words| anyhow!("{words}"))?;
+        let numbers = self.decoder.names().iter().map(|name| outputs.get(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut found = self.decoder.decode(&numbers, (width, height)).map_err(|words| anyhow!("{words}"))?;
         found.iter_mut().for_each(|candidate| *candidate = in_frame(*candidate, placement));
         times.detect_post_ms += since(begun);
         Ok(found)

@@ -161,6 +161,6 @@ mod tests {
             assert_eq!((&model.file, &model.sha256), (&wanted.name, &wanted.sha256));
             told += 1;
         }
-        assert_eq!(told, 3);
+        assert_eq!(told, 4);
     }
 }

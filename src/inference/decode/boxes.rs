@@ -1,5 +1,6 @@
 //! Detectors' outputs: candidates above the threshold, suppressed where they overlap.
 
+use super::plates::{self, Priors};
 use super::{Numbers, trimmed};
 use crate::domain::geometry::{Point, Quad, Rect};
 use crate::domain::observation::Rows;
@@ -29,6 +30,7 @@ pub(crate) struct Candidate {
 pub(crate) struct BoxDecoder {
     output: Output,
     thresholds: Thresholds,
+    names: Vec<String>,
 }
 
 /// Where the attributes of a row stand.
@@ -43,7 +45,18 @@ struct Dense {
 impl BoxDecoder {
     /// For an output of a `plate-detect` model.
     pub fn new(output: &Output, thresholds: Thresholds) -> Self {
-        Self { output: output.clone(), thresholds }
+        let names = match output {
+            Output::YunetPlate { offsets, scores, overlaps, .. } => {
+                vec![offsets.clone(), scores.clone(), overlaps.clone()]
+            }
+            other => vec![other.name().to_owned()],
+        };
+        Self { output: output.clone(), thresholds, names }
+    }
+
+    /// The outputs that are read, by name in the graph.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Least score.
@@ -51,11 +64,15 @@ impl BoxDecoder {
         self.thresholds.score = score;
     }
 
-    /// Candidates in falling order of score; `Err` says how the shape differs from what the adaptor reads.
-    pub fn decode(&self, numbers: Numbers<'_>) -> Result<Vec<Candidate>, String> {
+    /// Candidates in falling order of score, from the outputs in the order of `names` and for an input of `size`, width
+    /// and height in pixels; `Err` says how a shape differs from what the adaptor reads.
+    pub fn decode(&self, outputs: &[Numbers<'_>], size: (usize, usize)) -> Result<Vec<Candidate>, String> {
         let mut found = match &self.output {
-            Output::YoloEnd2end { columns, classes, .. } => self.end2end(numbers, columns, classes)?,
-            output => self.dense(numbers, output)?,
+            Output::YunetPlate { strides, sizes, variance, .. } => {
+                plates::decode(outputs, size, Priors { strides, sizes, variance: *variance }, self.thresholds.score)?
+            }
+            Output::YoloEnd2end { columns, classes, .. } => self.end2end(outputs[0], columns, classes)?,
+            output => self.dense(outputs[0], output)?,
         };
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(MOST_CANDIDATES);
@@ -174,7 +191,7 @@ fn reading_order(c: [Point; 4], order: CornerOrder) -> Quad {
 }
 
 /// Numbers, and an extent; a network of random weights gives neither.
-fn sound(rect: Rect, corners: Option<Quad>) -> bool {
+pub(super) fn sound(rect: Rect, corners: Option<Quad>) -> bool {
     let finite = |point: Point| point.x.abs() < 1e6 && point.y.abs() < 1e6;
     let box_sound = finite(Point::new(rect.x1, rect.y1)) && finite(Point::new(rect.x2, rect.y2));
     box_sound
@@ -206,6 +223,8 @@ mod tests {
         Numbers { shape, data }
     }
 
+    /// Of an input; these adaptors do without it.
+    const SIZE: (usize, usize) = (320, 320);
     const CORNERS: &str = "adaptor = 'yolov5-corners'\nname = 'o'\nclasses = ['single', 'double']";
 
     fn row(x: f32, objectness: f32, classes: [f32; 2]) -> Vec<f32> {
@@ -216,7 +235,7 @@ mod tests {
     #[test]
     fn the_score_is_objectness_times_class_and_overlapping_boxes_are_one_plate() {
         let data = [row(100.0, 0.9, [0.1, 0.8]), row(102.0, 0.8, [0.1, 0.8]), row(300.0, 0.9, [0.2, 0.1])].concat();
-        let found = decoder(CORNERS).decode(numbers(&[1, 3, 15], &data)).unwrap();
+        let found = decoder(CORNERS).decode(&[numbers(&[1, 3, 15], &data)], SIZE).unwrap();
         assert_eq!(found.len(), 1);
         assert!((found[0].score - 0.72).abs() < 1e-6);
         assert_eq!(found[0].rows, Some(Rows::Double));
@@ -226,7 +245,7 @@ mod tests {
     #[test]
     fn boxes_side_by_side_both_stay() {
         let data = [row(100.0, 0.9, [0.9, 0.1]), row(200.0, 0.9, [0.9, 0.1])].concat();
-        assert_eq!(decoder(CORNERS).decode(numbers(&[1, 2, 15], &data)).unwrap().len(), 2);
+        assert_eq!(decoder(CORNERS).decode(&[numbers(&[1, 2, 15], &data)], SIZE).unwrap().len(), 2);
     }
 
     #[test]
@@ -235,7 +254,7 @@ mod tests {
         let wanted = Rect::new(6.0, 18.0, 14.0, 22.0);
         for (layout, shape) in [("cn", [1, 5, 1]), ("nc", [1, 1, 5])] {
             let decoder = decoder(&format!("adaptor = 'yolov8'\nname = 'o'\nlayout = '{layout}'"));
-            let found = decoder.decode(numbers(&shape, &data)).unwrap();
+            let found = decoder.decode(&[numbers(&shape, &data)], SIZE).unwrap();
             assert_eq!((found[0].rect, found[0].score), (wanted, 0.7), "{layout}");
         }
     }
@@ -244,7 +263,7 @@ mod tests {
     fn a_pose_head_gives_corners_after_the_classes() {
         let data = [10.0, 20.0, 8.0, 4.0, 0.7, 6.0, 18.0, 1.0, 6.0, 22.0, 1.0, 14.0, 22.0, 1.0, 14.0, 18.0, 1.0];
         let text = "adaptor = 'yolov8'\nname = 'o'\npoints = 'xyv'\ncorners = 'tl-bl-br-tr'";
-        let found = decoder(text).decode(numbers(&[1, 17, 1], &data)).unwrap();
+        let found = decoder(text).decode(&[numbers(&[1, 17, 1], &data)], SIZE).unwrap();
         assert_eq!(found[0].corners.unwrap(), Rect::new(6.0, 18.0, 14.0, 22.0).quad());
     }
 
@@ -253,18 +272,18 @@ mod tests {
         let text =
             "adaptor = 'yolo-end2end'\nname = 'o'\ncolumns = ['batch', 'x1', 'y1', 'x2', 'y2', 'class', 'score']";
         let data = [0.0, 1.0, 2.0, 30.0, 12.0, 0.0, 0.8, 0.0, 1.0, 2.0, 30.0, 12.0, 0.0, 0.1];
-        let found = decoder(text).decode(numbers(&[2, 7], &data)).unwrap();
+        let found = decoder(text).decode(&[numbers(&[2, 7], &data)], SIZE).unwrap();
         assert_eq!((found.len(), found[0].rect), (1, Rect::new(1.0, 2.0, 30.0, 12.0)));
-        assert!(decoder(text).decode(numbers(&[0, 7], &[])).unwrap().is_empty());
-        assert!(decoder(text).decode(numbers(&[1, 6], &data[..6])).unwrap_err().contains("6 columns"));
+        assert!(decoder(text).decode(&[numbers(&[0, 7], &[])], SIZE).unwrap().is_empty());
+        assert!(decoder(text).decode(&[numbers(&[1, 6], &data[..6])], SIZE).unwrap_err().contains("6 columns"));
     }
 
     #[test]
     fn numbers_that_are_none_and_a_wrong_width_are_refused() {
         let mut data = row(100.0, 0.9, [0.9, 0.1]);
         data[2] = f32::NAN;
-        assert!(decoder(CORNERS).decode(numbers(&[1, 1, 15], &data)).unwrap().is_empty());
-        let words = decoder(CORNERS).decode(numbers(&[1, 1, 14], &data[..14])).unwrap_err();
+        assert!(decoder(CORNERS).decode(&[numbers(&[1, 1, 15], &data)], SIZE).unwrap().is_empty());
+        let words = decoder(CORNERS).decode(&[numbers(&[1, 1, 14], &data[..14])], SIZE).unwrap_err();
         assert!(words.contains("14 numbers") && words.contains("describes 15"), "{words}");
     }
 }

@@ -3,6 +3,7 @@
 mod boxes;
 mod classes;
 mod faces;
+mod plates;
 mod text;
 
 pub(crate) use boxes::{BoxDecoder, Candidate};

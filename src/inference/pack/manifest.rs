@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::boxes;
 use super::calibration::CalibrationSpec;
 use super::faces::{self, Align, Likeness};
 use super::input::{Fit, Input};
@@ -303,7 +304,7 @@ impl Model {
     }
 
     fn check_output(&self) -> Result<(), String> {
-        use super::spec::Column::{Score, X1, X2, Y1, Y2};
+        use super::boxes::Column::{Score, X1, X2, Y1, Y2};
         match &self.output {
             Output::Ctc { charset, temperature, .. } | Output::Slots { charset, temperature, .. } => {
                 let mut symbols: Vec<char> = charset.chars().collect();
@@ -320,6 +321,7 @@ impl Model {
                     return Err(format!("`output.columns` lacks {missing:?}"));
                 }
             }
+            Output::YunetPlate { strides, sizes, variance, .. } => boxes::check_priors(strides, sizes, *variance)?,
             Output::Classes { classes, .. } if classes.len() < 2 => {
                 return Err("`output.classes` needs two classes".to_owned());
             }

@@ -4,6 +4,7 @@
 //! ONNX Runtime gets those very bytes, so that nothing can change between the check and the use. The format is
 //! documented in `docs/packs.md`.
 
+mod boxes;
 mod calibration;
 mod choose;
 mod confusions;
@@ -19,6 +20,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use boxes::{BoxLayout, Column, CornerOrder, Points, RowWord};
 pub use calibration::CalibrationSpec;
 pub use choose::{Chosen, prefer, prefer_faces};
 pub(crate) use confusions::read as read_confusions;

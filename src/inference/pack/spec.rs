@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::boxes::{
+    BoxLayout, Column, CornerOrder, Points, RowWord, plate_classes, plate_offsets, plate_overlaps, plate_sizes,
+    plate_strides, plate_variance,
+};
 use super::faces::{LookWord, YunetScore, strides};
 use super::lines::{Activation, Blank, TextLayout};
 
@@ -97,6 +101,28 @@ pub enum Output {
         /// What each class is.
         #[serde(default)]
         classes: Vec<RowWord>,
+    },
+    /// `plate-detect`: offsets to prior boxes `[N, 14]`, of which four corners count, probabilities of no plate and plate
+    /// `[N, 2]`, expected overlap `[N, 1]`.
+    YunetPlate {
+        /// Name in the graph.
+        #[serde(default = "plate_offsets")]
+        offsets: String,
+        /// Name in the graph.
+        #[serde(default = "plate_classes")]
+        scores: String,
+        /// Name in the graph.
+        #[serde(default = "plate_overlaps")]
+        overlaps: String,
+        /// Pixels between two places.
+        #[serde(default = "plate_strides")]
+        strides: Vec<usize>,
+        /// Sides of the priors at each stride, in pixels.
+        #[serde(default = "plate_sizes")]
+        sizes: Vec<Vec<f32>>,
+        /// What offsets are multiplied with, besides the side of the prior.
+        #[serde(default = "plate_variance")]
+        variance: f32,
     },
     /// `plate-ocr`: connectionist temporal classification.
     Ctc {
@@ -218,6 +244,7 @@ impl Output {
             Self::Yolov5Corners { .. } => "yolov5-corners",
             Self::Yolov8 { .. } => "yolov8",
             Self::YoloEnd2end { .. } => "yolo-end2end",
+            Self::YunetPlate { .. } => "yunet-plate",
             Self::Ctc { .. } => "ctc",
             Self::Slots { .. } => "slots",
             Self::Classes { .. } => "classes",
@@ -245,13 +272,16 @@ impl Output {
             Self::Yunet { .. } => "cls_8",
             Self::Scrfd { scores, .. } => scores.first().map_or("", String::as_str),
             Self::Retinaface { boxes, .. } => boxes,
+            Self::YunetPlate { offsets, .. } => offsets,
         }
     }
 
     /// Does the adaptor serve the task?
     pub fn serves(&self, task: Task) -> bool {
         match self {
-            Self::Yolov5Corners { .. } | Self::Yolov8 { .. } | Self::YoloEnd2end { .. } => task == Task::PlateDetect,
+            Self::Yolov5Corners { .. } | Self::Yolov8 { .. } | Self::YoloEnd2end { .. } | Self::YunetPlate { .. } => {
+                task == Task::PlateDetect
+            }
             Self::Ctc { .. } | Self::Slots { .. } => task == Task::PlateOcr,
             Self::Classes { .. } => task == Task::PlateColour,
             Self::Yunet { .. } | Self::Scrfd { .. } | Self::Retinaface { .. } | Self::FaceRows { .. } => {
@@ -264,10 +294,11 @@ impl Output {
 }
 
 /// The adaptors that exist, for the words of a refusal.
-pub const ADAPTORS: [&str; 12] = [
+pub const ADAPTORS: [&str; 13] = [
     "yolov5-corners",
     "yolov8",
     "yolo-end2end",
+    "yunet-plate",
     "ctc",
     "slots",
     "classes",
@@ -293,75 +324,6 @@ fn prior_variance() -> [f32; 2] {
 
 fn one() -> f32 {
     1.0
-}
-
-/// What a detector's class is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RowWord {
-    /// A plate with one line.
-    Single,
-    /// A plate with two lines.
-    Double,
-    /// Not a plate; dropped.
-    Other,
-}
-
-/// Order of a detector's corners, as one reads the plate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CornerOrder {
-    /// Top left, top right, bottom right, bottom left.
-    #[default]
-    TlTrBrBl,
-    /// Top left, bottom left, bottom right, top right.
-    TlBlBrTr,
-    /// Bottom right, bottom left, top left, top right (CCPD).
-    BrBlTlTr,
-}
-
-/// Corner values of a `yolov8` head.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Points {
-    /// None.
-    #[default]
-    None,
-    /// Eight: x and y of each.
-    Xy,
-    /// Twelve: x, y and visibility of each.
-    Xyv,
-}
-
-/// Axes of a detector's output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BoxLayout {
-    /// Attributes, boxes.
-    #[default]
-    Cn,
-    /// Boxes, attributes.
-    Nc,
-}
-
-/// A column of a `yolo-end2end` output, in input pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Column {
-    /// Number in the batch; passed over.
-    Batch,
-    /// Left.
-    X1,
-    /// Top.
-    Y1,
-    /// Right.
-    X2,
-    /// Bottom.
-    Y2,
-    /// Class.
-    Class,
-    /// Score 0..1.
-    Score,
 }
 
 /// Where a detector's boxes begin to count.
