@@ -1,6 +1,10 @@
 //! When something runs out or fails (T3 as people see it, T22, T23, T24, T25 in short form): the disk fails for a while, the
 //! process that recognises dies in the middle, memory, processor time, open files and the speed of the disk are taken away, names
 //! are not resolved. Frames may be lost then, events may not, and no visit is told twice.
+//!
+//! Each was seen to fail on a break of one line: T22 when a start does not take up the visits that were saved (one car
+//! arrives three times); T23 when a start of the service empties the outbox; T24 when the slot does not count the frame that
+//! gives way; T25 when every tick of the rules leaves a file open.
 
 #![cfg(all(feature = "opencv", feature = "onnx"))]
 #![allow(

@@ -3,6 +3,9 @@
 //!
 //! A fake notify socket stands for systemd. A single thread is made to hang from outside, by delaying its system calls
 //! with strace; the whole process with SIGSTOP.
+//!
+//! Seen to fail on a break of one line: T27 when the watchdog is fed although a thread is stuck; T34 when the service
+//! listens, on loopback only and for nobody.
 
 #![cfg(all(feature = "opencv", feature = "onnx"))]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic; a skipped one says so")]

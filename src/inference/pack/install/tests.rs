@@ -1,4 +1,7 @@
 //! Stories of installation: a good pack, bad ones, and a power cut after every step (T29 in short form).
+//!
+//! Seen to fail on a break of one line: the ratchet and the expiry are not asked; the pack is not tried; the link is switched
+//! before the state tells of it; a pack that was announced and never switched to counts as one on probation.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -175,6 +178,10 @@ fn a_power_cut_after_any_step_leaves_a_whole_version_and_the_next_try_succeeds()
         assert_eq!(state::count_start(&shop.packs()), Vec::<String>::new());
         assert_eq!(shop.in_use().as_deref(), Some(expected), "{cut:?}");
         if cut != Switched {
+            // What is not in use is on no probation, however often the service starts for other reasons.
+            for _ in 0..5 {
+                assert_eq!(state::count_start(&shop.packs()), Vec::<String>::new(), "{cut:?}");
+            }
             shop.install(&second).unwrap();
         }
         assert_eq!(shop.in_use().as_deref(), Some("1.1.0"), "{cut:?}");
