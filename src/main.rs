@@ -48,5 +48,5 @@ fn start_logging(cli: &Cli) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stderr, reason = "the one place where an error that ended a command is told")]
 fn report(error: &anyhow::Error) {
-    eprintln!("forecourt: {error:#}");
+    eprintln!("forecourt: {}", commands::told(error));
 }

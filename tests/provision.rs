@@ -226,6 +226,69 @@ fn a_reset_wants_the_serial_and_leaves_no_key() {
     );
 }
 
+#[test]
+fn a_reset_finds_what_the_settings_keep_elsewhere() {
+    let here = Box::new();
+    here.put(SITE, format!("{GOOD}[storage]\nfolder = \"/data/box\"\n[privacy]\nkey_file = \"/data/box.key\"\n"));
+    here.put("gate.credentials", "admin:secret\n");
+    let data = here.root.path().join("data");
+    std::fs::create_dir_all(data.join("box")).unwrap();
+    // Named on this machine they would not be found; on the box that is made they are below its root.
+    for (name, text) in [("box.key", "key"), ("box/members.db", "members"), ("box/spool.db", "events")] {
+        std::fs::write(data.join(name), text).unwrap();
+    }
+    std::fs::create_dir_all(here.settings("")).unwrap();
+    std::fs::copy(here.stick.path().join(SITE), here.settings("forecourt.toml")).unwrap();
+    let proof = here.stick.path().join("proof.json");
+    let reset = || here.provision(&["reset", "--destroy", SERIAL, "--proof", proof.to_str().unwrap()]);
+    let output = reset();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(tree(&data), BTreeMap::new());
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&proof).unwrap()).unwrap();
+    assert!(told["keys"][0]["path"].as_str().unwrap().ends_with("data/box.key"), "{told}");
+    // The same settings, and the disk with the key is away: that is told, and not passed over.
+    std::fs::copy(here.stick.path().join(SITE), here.settings("forecourt.toml")).unwrap();
+    let output = reset();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("box.key: `privacy.key_file` is not there"));
+}
+
+#[test]
+fn the_signs_are_confirmed_below_the_root_that_was_named() {
+    let here = Box::new();
+    let words = ["confirm-signage", "--photo-id", "p-1", "--by", "nobody"];
+    // Without settings there is no telling where the list lies: nothing is made, least of all on this machine.
+    assert_ne!(here.provision(&words).status.code(), Some(0));
+    assert_eq!(tree(here.root.path()), BTreeMap::new());
+    std::fs::create_dir_all(here.settings("")).unwrap();
+    std::fs::write(here.settings("forecourt.toml"), GOOD).unwrap();
+    let output = here.provision(&words);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = here.root.path().join("var/lib/forecourt/members.db");
+    let store = forecourt::store::members::MemberStore::open_existing(&list).unwrap();
+    assert_eq!(store.signage_confirmed().unwrap().unwrap().photo_id, "p-1");
+}
+
+#[test]
+fn a_box_without_a_number_asks_for_one_and_a_key_that_is_made_is_told() {
+    let here = Box::new();
+    let show = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forecourt"));
+        command.args(["provision", "show", "--root"]).arg(here.root.path()).args(more);
+        command.env_remove("FORECOURT_CONFIG").stdin(Stdio::null()).output().unwrap()
+    };
+    let refused = show(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--serial WORD"));
+    assert_eq!(tree(here.root.path()), BTreeMap::new());
+    let settings = here.stick.path().join("own.toml");
+    std::fs::write(&settings, GOOD).unwrap();
+    let first = show(&["--serial", SERIAL, "--config", settings.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&first.stderr).contains("Key and claim of this box were made in"));
+    assert!(String::from_utf8_lossy(&first.stdout).contains("site: acme/shanghai-07/box-1"));
+    assert!(show(&["--serial", SERIAL]).stderr.is_empty());
+}
+
 /// T30. `FORECOURT_SOAK` tries ten times as many.
 #[test]
 fn a_damaged_stick_never_panics_and_never_half_applies() {

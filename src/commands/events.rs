@@ -11,11 +11,9 @@ use serde_json::Value;
 
 use super::Exit;
 use crate::cli::Global;
-use crate::clock::{Boot, Clock};
 use crate::config::Loaded;
 use crate::pipeline::control::{self, Answer, Question};
-use crate::pipeline::rules::compose_drops;
-use crate::store::spool::{Limits, Spool};
+use crate::store::spool::View;
 
 /// What was typed after `events`.
 #[derive(Debug, clap::Args)]
@@ -50,14 +48,17 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Action::Outbox { limit } => {
             let answer = match control::question(&socket, &Question::Outbox { limit })? {
                 Some(answer) => answer,
-                None => offline(&loaded, |spool| control::outbox(spool, limit))?,
+                None => {
+                    let rows = limit.min(control::MOST_ROWS);
+                    offline(&loaded, |spool| control::outbox(spool.queued(rows), spool.epoch()))?
+                }
             };
             outbox(&answer, global.json)
         }
         Action::Explain { id } => {
             let answer = match control::question(&socket, &Question::Explain { id: id.clone() })? {
                 Some(answer) => answer,
-                None => offline(&loaded, |spool| control::explain(spool, &id))?,
+                None => offline(&loaded, |spool| control::explain(&id, |seq| spool.event(seq)))?,
             };
             println!("{}", serde_json::to_string_pretty(&answer)?);
             Ok(Exit::Ok)
@@ -100,8 +101,8 @@ fn outbox(events: &Value, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Asks the spool itself while no service runs that owns it.
-pub(super) fn offline(loaded: &Loaded, ask: impl FnOnce(&mut Spool) -> Answer) -> anyhow::Result<Value> {
+/// Looks into the spool itself while no service runs that owns it; nothing is made or mended.
+pub(super) fn offline(loaded: &Loaded, ask: impl FnOnce(&View) -> Answer) -> anyhow::Result<Value> {
     let folder = loaded.base.join(&loaded.config.storage.folder);
     if !folder.join(crate::store::spool::FILE_NAME).exists() {
         bail!(
@@ -109,9 +110,7 @@ pub(super) fn offline(loaded: &Loaded, ask: impl FnOnce(&mut Spool) -> Answer) -
             folder.display()
         );
     }
-    let compose = compose_drops(&loaded.config, Clock::system(), Boot::system());
-    let mut spool = Spool::open(&folder, Limits::from(&loaded.config.outbox), compose)?;
-    ask(&mut spool).map_err(|words| anyhow::anyhow!(words))
+    ask(&View::open(&folder)?).map_err(|words| anyhow::anyhow!(words))
 }
 
 /// A time of JSON as this machine's zone tells it.

@@ -49,6 +49,15 @@ pub enum Exit {
     NotRunning = 6,
 }
 
+/// An error with what caused it, each thing said once: some errors say their cause in their own words.
+pub fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, words| match told.as_str() {
+        "" => words,
+        before if before.contains(&words) => told,
+        before => format!("{before}: {words}"),
+    })
+}
+
 /// Runs what was typed.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {

@@ -50,6 +50,10 @@ fn show(status: &Value) {
         let what = if trouble["damaged"] == true { "DAMAGED" } else { "out of reach" };
         println!("Member list: {what} since {}: {}", word(&trouble["since"]), word(&trouble["detail"]));
     }
+    if let Some(words) = seen["faces_trouble"].as_str() {
+        let state = if seen["faces_allowed"] == true { "not all matched" } else { "OFF" };
+        println!("Faces: {state}: {words}");
+    }
     let waiting: Vec<String> = outbox["waiting"]
         .as_object()
         .into_iter()

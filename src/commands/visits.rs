@@ -22,7 +22,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let socket = loaded.base.join(&loaded.config.storage.control_socket);
     let visits = match control::question(&socket, &Question::Visits { limit: args.limit })? {
         Some(visits) => visits,
-        None => super::events::offline(&loaded, |spool| control::visits(spool, args.limit))?,
+        None => {
+            let rows = args.limit.min(control::MOST_ROWS);
+            super::events::offline(&loaded, |spool| control::visits(spool.visits(rows)))?
+        }
     };
     if global.json {
         println!("{}", serde_json::to_string_pretty(&visits)?);

@@ -3,8 +3,8 @@
 use crate::domain::event::{ConnectionQuality, Health, HealthReason};
 use crate::domain::time::TimeQuality;
 
-/// Puts score and reasons into a report whose facts are complete.
-pub fn score(mut health: Health) -> Health {
+/// Puts score and reasons into a report whose facts are complete; `list`: what is wrong with the member list.
+pub fn score(mut health: Health, list: Option<&str>) -> Health {
     let mut reasons = Vec::new();
     let mut add =
         |code: &str, weight: u8, words: String| reasons.push(HealthReason { code: code.to_owned(), words, weight });
@@ -36,6 +36,9 @@ pub fn score(mut health: Health) -> Health {
     }
     if !["ok", ""].contains(&health.outbox.condition.as_str()) {
         add("outbox", 40, format!("events cannot be written: {}", health.outbox.condition));
+    }
+    if let Some(words) = list {
+        add("member-list", 40, words.to_owned());
     }
     if let Some(oldest) = health.outbox.oldest_s.filter(|age| *age > 3_600) {
         add("outbox-late", 15, format!("{} events wait, the oldest for {} h", health.outbox.waiting, oldest / 3_600));
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_sound_box_has_all_points_and_no_reason() {
-        let health = score(sound());
+        let health = score(sound(), None);
         assert_eq!((health.score, health.reasons), (100, vec![]));
     }
 
@@ -96,7 +99,7 @@ mod tests {
         sick.cameras[0].connection_quality = ConnectionQuality::Unusable;
         sick.cameras[0].vehicles_last_hour = Some(1);
         sick.cameras[0].vehicles_usual = Some(40.0);
-        let health = score(sick);
+        let health = score(sick, None);
         let codes: Vec<&str> = health.reasons.iter().map(|reason| reason.code.as_str()).collect();
         assert_eq!(codes, ["camera-down", "fewer-vehicles", "clock"]);
         assert!(health.reasons[0].words.contains("`gate`"));
@@ -104,9 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn a_box_without_its_member_list_is_not_well() {
+        let health = score(sound(), Some("the member list is damaged"));
+        assert_eq!((health.score, health.reasons[0].code.as_str()), (60, "member-list"));
+    }
+
+    #[test]
     fn a_box_where_everything_is_wrong_has_no_points_and_not_fewer() {
         let mut sick = sound();
         sick.cameras = vec![CameraHealth::default(); 9];
-        assert_eq!(score(sick).score, 0);
+        assert_eq!(score(sick, None).score, 0);
     }
 }

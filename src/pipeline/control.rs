@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 
 use super::service::Message;
 use crate::domain::event::EventClass;
-use crate::store::spool::Spool;
+use crate::store::spool::{QueuedEvent, Spool, SpoolError, VisitRow};
 
 /// Askers at once; more are turned away.
 const MOST_ASKERS: usize = 16;
@@ -28,6 +28,8 @@ const MOST_ASKERS: usize = 16;
 const MOST_BYTES: u64 = 4096;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Rows in one answer.
+pub const MOST_ROWS: usize = 1000;
 /// Events that may wait for a slow tail; when it is full, the tail misses some.
 const TAIL: usize = 256;
 
@@ -277,10 +279,9 @@ fn class(class: EventClass) -> String {
     format!("P{}", class.number())
 }
 
-/// The events that wait, dearest class first.
-pub fn outbox(spool: &mut Spool, limit: usize) -> Answer {
-    let queued = spool.queued(limit.min(1000)).map_err(|error| error.to_string())?;
-    let epoch = spool.epoch().to_owned();
+/// The events that wait, dearest class first; `epoch` is the spool's.
+pub fn outbox(queued: Result<Vec<QueuedEvent>, SpoolError>, epoch: &str) -> Answer {
+    let queued = queued.map_err(|error| error.to_string())?;
     let rows = queued.iter().map(|event| {
         json!({
             "id": format!("{epoch}-{}", event.key.seq), "class": class(event.class), "kind": event.kind,
@@ -290,12 +291,12 @@ pub fn outbox(spool: &mut Spool, limit: usize) -> Answer {
     Ok(Value::Array(rows.collect()))
 }
 
-/// One waiting event, whole.
-pub fn explain(spool: &mut Spool, id: &str) -> Answer {
+/// One waiting event, whole; `find` looks it up by its number.
+pub fn explain(id: &str, find: impl FnOnce(u64) -> Result<Option<QueuedEvent>, SpoolError>) -> Answer {
     let unknown = || format!("no event `{id}` waits in the outbox; it was delivered, dropped, or never existed");
     // The number stands behind the last hyphen; the payload knows the whole id, also that of an earlier epoch.
     let seq = id.rsplit_once('-').and_then(|(_, seq)| seq.parse().ok()).ok_or_else(unknown)?;
-    let event = spool.event(seq).map_err(|error| error.to_string())?.ok_or_else(unknown)?;
+    let event = find(seq).map_err(|error| error.to_string())?.ok_or_else(unknown)?;
     let payload: Value = serde_json::from_slice(&event.payload).map_err(|error| error.to_string())?;
     if payload["id"] != id {
         return Err(unknown());
@@ -304,8 +305,8 @@ pub fn explain(spool: &mut Spool, id: &str) -> Answer {
 }
 
 /// Visits, newest first.
-pub fn visits(spool: &mut Spool, limit: usize) -> Answer {
-    let rows = spool.visits(limit.min(1000)).map_err(|error| error.to_string())?;
+pub fn visits(rows: Result<Vec<VisitRow>, SpoolError>) -> Answer {
+    let rows = rows.map_err(|error| error.to_string())?;
     let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).ok();
     let rows = rows.iter().map(|row| {
         let departure: Option<Value> = row.closed_ms.and_then(|_| serde_json::from_slice(&row.state).ok());

@@ -138,7 +138,7 @@ pub fn compose(status: &Value, known: Known<'_>) -> Health {
     };
     let waiting = status["outbox"]["waiting"].as_object();
     let classes = || waiting.into_iter().flat_map(|classes| classes.values());
-    health::score(Health {
+    let facts = Health {
         cameras,
         inference: known.inference,
         outbox: OutboxHealth {
@@ -156,7 +156,17 @@ pub fn compose(status: &Value, known: Known<'_>) -> Health {
         device: known.device,
         governor: known.governor,
         ..Health::default()
-    })
+    };
+    health::score(facts, list_trouble(&status["recognition"]["list_trouble"]))
+}
+
+/// Without a path: where things lie on the box is nobody's business.
+fn list_trouble(trouble: &Value) -> Option<&'static str> {
+    match &trouble["damaged"] {
+        _ if trouble.is_null() => None,
+        Value::Bool(true) => Some("the member list is damaged, or was and is empty now: a list is needed"),
+        _ => Some("the member list cannot be read; the one in memory goes on"),
+    }
 }
 
 /// What passed since the start: vehicles under the name of their camera, faces under [`faces_of`] it.

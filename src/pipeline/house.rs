@@ -47,6 +47,7 @@ impl House {
 /// Returns how many members and audit records left.
 fn round(store: &mut MemberStore, privacy: &Privacy, now: Timestamp) -> Result<(u64, u64), StoreError> {
     let members = store.purge_expired(now, privacy.keep_expired)?;
+    store.forget_set_aside(now, privacy.keep_expired);
     let records = now.checked_sub(privacy.keep_audit).map_or(Ok(0), |before| store.trim_audit(before))?;
     Ok((members, records))
 }

@@ -23,10 +23,15 @@ use crate::domain::plate::list::PlateList;
 use crate::domain::plate::other_spelling;
 use crate::domain::time::Moment;
 use crate::domain::visit::{MemberFacts, Standing};
-use crate::store::members::{MemberStore, StoreError};
+use crate::store::members::{MemberStore, SetAside, StoreError};
 
 pub use super::faces::{FaceMatching, Signage, face_policy};
 pub use super::listing::News;
+
+/// Is it because the file of the list is damaged?
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(StoreError::is_damage))
+}
 
 /// What is wrong with the member list as a file; the list in memory goes on.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -46,6 +51,8 @@ pub struct Directory {
     region: String,
     listing: Listing,
     trouble: RefCell<Option<ListTrouble>>,
+    /// The former list was set aside and nothing has come into this one yet.
+    lost: Option<ListTrouble>,
     faces: Faces,
     /// In the service; a replay removes nothing.
     house: Option<House>,
@@ -83,12 +90,33 @@ impl Directory {
     pub fn with_shadow(store: MemberStore, zone: TimeZone, region: &str, shadow: Option<&str>) -> anyhow::Result<Self> {
         let listing = Listing::read(&store, region, shadow)?;
         let (region, faces, shadow_name) = (region.to_owned(), Faces::default(), shadow.map(str::to_owned));
-        Ok(Self { store, zone, region, listing, trouble: RefCell::default(), faces, house: None, shadow_name })
+        Ok(Self {
+            store,
+            zone,
+            region,
+            listing,
+            trouble: RefCell::default(),
+            lost: None,
+            faces,
+            house: None,
+            shadow_name,
+        })
     }
 
     /// The listed plates.
     pub fn list(&self) -> &Arc<PlateList> {
         self.listing.list()
+    }
+
+    /// The list was damaged once, and this is a new one: told as long as nothing has come into it.
+    pub fn begins_anew_after(&mut self, former: &SetAside) {
+        let detail = format!(
+            "the list was damaged and set aside as `{}`; an empty one was begun, without consents, faces or confirmed signs, \
+             so nobody is recognised: the platform's next list fills it, or `forecourt members import FILE`",
+            former.name()
+        );
+        let lost = ListTrouble { since: former.at, damaged: true, detail };
+        self.lost = Some(lost).filter(|_| self.store.is_bare().unwrap_or(true));
     }
 
     /// From now on what has run out leaves the list once a day.
@@ -172,6 +200,7 @@ impl Directory {
         let changed = news.as_ref().is_ok_and(|news| *news != News::Nothing);
         if news.as_ref().is_ok_and(|news| *news == News::TakenUp) {
             self.trouble.take();
+            self.lost = self.lost.take().filter(|_| self.store.is_bare().unwrap_or(true));
         }
         if changed {
             // What another process removed must not stay in the log because this one was reading.
@@ -183,7 +212,7 @@ impl Directory {
 
     /// What is wrong with the list; `None`: nothing that is known.
     pub fn trouble(&self) -> Option<ListTrouble> {
-        self.trouble.borrow().clone()
+        self.trouble.borrow().clone().or_else(|| self.lost.clone())
     }
 
     /// Remembers a failure. Damage stays until the whole list could be read; anything else until something could.
@@ -191,10 +220,7 @@ impl Directory {
         let mut trouble = self.trouble.borrow_mut();
         match &result {
             Err(error) => {
-                let corrupt = |cause: &(dyn std::error::Error + 'static)| {
-                    matches!(cause.downcast_ref(), Some(StoreError::Corrupt(_)))
-                };
-                let damaged = error.chain().any(corrupt) || trouble.as_ref().is_some_and(|before| before.damaged);
+                let damaged = is_damage(error) || trouble.as_ref().is_some_and(|before| before.damaged);
                 let since = trouble.as_ref().map_or(now, |before| before.since);
                 *trouble = Some(ListTrouble { since, damaged, detail: format!("{error:#}") });
             }

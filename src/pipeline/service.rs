@@ -28,7 +28,7 @@ use super::control;
 use super::delivery::Delivery;
 use super::eyes::{Attention, Eyes};
 use super::house::note_settings;
-use super::members::{Directory, FaceMatching, Signage};
+use super::members::{Directory, FaceMatching, Signage, is_damage};
 use super::platform::{self, Shown, Wires};
 use super::rules::{Rules, compose_drops, time_zone};
 use crate::camera::Cameras;
@@ -167,17 +167,40 @@ fn open_spool(config: &Config, base: &Path, clock: &Clock, boot: &Boot) -> anyho
 
 /// Opened after the spool, which on a full disk gives its reserve back: opening the member list may need it.
 fn rules(config: &Config, base: &Path, clock: &Clock, boot: &Boot, spool: Spool, eyes: &Eyes) -> anyhow::Result<Rules> {
-    let folder = base.join(&config.storage.folder);
-    let mut store = MemberStore::open(&folder.join(members::FILE_NAME))?.acting_as("service");
-    note_settings(&mut store, config);
-    let shadow = config.members.shadow_list.as_deref();
-    let mut directory = Directory::with_shadow(store, time_zone(config)?, &config.plates.region, shadow)?;
+    let mut directory = directory(config, base)?;
     directory.keep_house_by(&config.privacy);
     if let Some(space) = eyes.space() {
         directory.watch_faces(FaceMatching::new(config, base, space, Signage::Asked), clock.wall_at(clock.uptime()));
     }
     let recognition = super::recognition(config, base, eyes)?;
     Rules::new(config, clock.clone(), boot.clone(), directory, spool, recognition)
+}
+
+/// A list that is damaged is set aside and an empty one begun: what waits is delivered all the same, and the platform, which
+/// is told that the box has no list, sends it again.
+fn directory(config: &Config, base: &Path) -> anyhow::Result<Directory> {
+    let path = base.join(&config.storage.folder).join(members::FILE_NAME);
+    let read = |former: Option<&members::SetAside>| -> anyhow::Result<Directory> {
+        let mut store = MemberStore::open(&path)?.acting_as("service");
+        if let Some(former) = former {
+            store.note_set_aside(former)?;
+        }
+        note_settings(&mut store, config);
+        let shadow = config.members.shadow_list.as_deref();
+        Directory::with_shadow(store, time_zone(config)?, &config.plates.region, shadow)
+    };
+    let mut directory = match read(None) {
+        Err(damage) if is_damage(&damage) => {
+            let former = members::set_aside(&path)?;
+            error!(path = %former.path.display(), "The member list was damaged and set aside; an empty one began. {damage:#}");
+            read(Some(&former))?
+        }
+        done => done?,
+    };
+    if let Some(former) = members::last_set_aside(&path) {
+        directory.begins_anew_after(&former);
+    }
+    Ok(directory)
 }
 
 fn names(config: &Config) -> Vec<String> {

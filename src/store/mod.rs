@@ -1,5 +1,6 @@
 //! What must survive a restart, in SQLite. All of rusqlite lives here.
 
+mod files;
 pub mod keys;
 pub mod members;
 pub(crate) mod seal;

@@ -1,6 +1,7 @@
 //! What can be seen of a box without changing anything: settings, the running service, the machine.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,10 +11,12 @@ use serde_json::Value;
 
 use crate::cli::Global;
 use crate::clock::{Boot, TimeQuality};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Sense};
 use crate::inference::pack::{self, PackFolders};
 use crate::pipeline::control::{self, Question};
 use crate::provision;
+use crate::store::members::{self, MemberStore, StoreError};
+use crate::store::spool::{self, OpenError, View};
 
 /// All of it; nothing personal is in it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -21,7 +24,7 @@ use crate::provision;
 pub struct Facts {
     /// Of the program.
     pub version: String,
-    /// Of the box.
+    /// Of the box; empty when it has none.
     pub serial: String,
     /// By the wall clock.
     pub now: String,
@@ -49,6 +52,12 @@ pub struct Facts {
     pub broker_set: bool,
     /// Packs of the settings that cannot be opened, with the reason.
     pub bad_packs: Vec<String>,
+    /// Does a camera read faces?
+    pub reads_faces: bool,
+    /// Why this user cannot look into `storage.folder`.
+    pub storage_closed: Option<String>,
+    /// Databases that are damaged; looked at only while no service runs.
+    pub bad_databases: Vec<String>,
 }
 
 impl Facts {
@@ -56,7 +65,7 @@ impl Facts {
     pub fn gather(global: &Global) -> Self {
         let mut facts = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            serial: provision::serial(Path::new("/")),
+            serial: provision::serial(Path::new("/")).unwrap_or_default(),
             now: format!("{:.0}", Timestamp::now()),
             clock: Some(Boot::system().quality()),
             settings: global.settings_file().map(|path| path.display().to_string()),
@@ -81,7 +90,13 @@ impl Facts {
             Ok(status) => self.status = status,
             Err(error) => self.status_error = Some(format!("{error:#}")),
         }
-        self.disk = disk(&base.join(&config.storage.folder));
+        let folder = base.join(&config.storage.folder);
+        self.disk = disk(&folder);
+        self.reads_faces = config.cameras.iter().any(|camera| camera.read.contains(&Sense::Face));
+        self.storage_closed = closed(&folder);
+        if self.status.is_none() && self.storage_closed.is_none() {
+            self.bad_databases = bad_databases(&folder);
+        }
         self.bad_packs = bad_packs(config, base);
     }
 }
@@ -93,6 +108,24 @@ fn bad_packs(config: &Config, base: &Path) -> Vec<String> {
         names.iter().filter_map(move |name| pack::open(name, &folders, base).err()).collect::<Vec<_>>()
     });
     opened.map(|error| error.to_string()).collect()
+}
+
+/// A folder that is not there yet is none that is closed.
+fn closed(folder: &Path) -> Option<String> {
+    let refused = std::fs::read_dir(folder).err().filter(|error| error.kind() == ErrorKind::PermissionDenied)?;
+    Some(format!("`{}` (`storage.folder`): {refused}", folder.display()))
+}
+
+/// Looked at without making or changing a file. Those that are not there, or may not be read, are no damage.
+fn bad_databases(folder: &Path) -> Vec<String> {
+    let events =
+        Some(folder.join(spool::FILE_NAME)).filter(|path| path.exists()).and_then(|_| View::open(folder).err());
+    let events = events.filter(|error| matches!(error, OpenError::Unsound { .. } | OpenError::TooNew { .. }));
+    let list = MemberStore::inspect(&folder.join(members::FILE_NAME)).err();
+    let unusable =
+        |error: &StoreError| error.is_damage() || matches!(error, StoreError::Foreign(_) | StoreError::TooNew { .. });
+    let list = list.filter(unusable).map(|error| error.to_string());
+    events.map(|error| error.to_string()).into_iter().chain(list).collect()
 }
 
 fn unit() -> BTreeMap<String, String> {

@@ -30,7 +30,7 @@ pub struct Finding {
 }
 
 /// Every code and what it means.
-pub const CODES: [(&str, &str); 13] = [
+pub const CODES: [(&str, &str); 20] = [
     ("FC-DOC-001", "This box was never given settings."),
     ("FC-DOC-002", "The settings cannot be used."),
     ("FC-DOC-003", "The service does not run."),
@@ -44,6 +44,13 @@ pub const CODES: [(&str, &str); 13] = [
     ("FC-DOC-011", "The box is hot."),
     ("FC-DOC-012", "No time server has confirmed the clock."),
     ("FC-DOC-013", "A pack of models cannot be used."),
+    ("FC-DOC-014", "The broker refuses what the box sends or asks for."),
+    ("FC-DOC-015", "Faces are not looked at, or not all of them matched."),
+    ("FC-DOC-016", "The member list is empty."),
+    ("FC-DOC-017", "The member list was damaged or cannot be read."),
+    ("FC-DOC-018", "A database is damaged or of another program."),
+    ("FC-DOC-019", "This user may not look into the folder of the data."),
+    ("FC-DOC-020", "The health of the box is less than full."),
 ];
 
 const LEAST_DISK_MIB: u64 = 256;
@@ -68,8 +75,20 @@ pub fn all(facts: &Facts) -> Vec<Finding> {
     for pack in &facts.bad_packs {
         found.wrong(12, pack, "forecourt models verify; install the pack again, or correct `packs` in the settings");
     }
+    databases(facts, &mut found);
     machine(facts, &mut found);
     found.0
+}
+
+/// While no service runs that could tell of them.
+fn databases(facts: &Facts, found: &mut Findings) {
+    for words in &facts.bad_databases {
+        let next = "start the service: it sets a damaged file aside and begins a new one; keep the file for an inquiry";
+        found.wrong(17, words, next);
+    }
+    if let Some(words) = &facts.storage_closed {
+        found.note(18, words, "run forecourt doctor as root; what lies there was not judged");
+    }
 }
 
 fn service(facts: &Facts, found: &mut Findings) {
@@ -84,6 +103,9 @@ fn service(facts: &Facts, found: &mut Findings) {
     }
     cameras(status, found);
     broker(facts, status, found);
+    refusals(&status["mqtt"], found);
+    list(facts, &status["recognition"], found);
+    reasons(&status["platform"]["health"], found);
     let outbox = &status["outbox"];
     if let Some(condition) = outbox["condition"].as_str().filter(|condition| *condition != "ok") {
         let detail = outbox["detail"].as_str().unwrap_or_default();
@@ -116,11 +138,49 @@ fn broker(facts: &Facts, status: &Value, found: &mut Findings) {
     }
     let error = mqtt["last_error"].as_str().unwrap_or("no error yet");
     let next = if facts.default_route {
-        "forecourt provision apply tries name, port and certificate one by one; events wait on the box meanwhile"
+        "nc -zv HOST PORT tries the line, forecourt provision apply DIR name, port and certificate one by one; events wait meanwhile"
     } else {
         "the box has no way out of its network: cable, switch, DHCP; events wait on the box meanwhile"
     };
     found.wrong(6, &format!("{} is {}: {error}", word(&mqtt["broker"]), word(&mqtt["state"])), next);
+}
+
+/// What the broker refused and has not taken since.
+fn refusals(mqtt: &Value, found: &mut Findings) {
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let (taken, failed) = (time(&mqtt["last_acked_at"]), time(&mqtt["last_error_at"]));
+    let refused = mqtt["refused"].as_u64().unwrap_or(0) > 0 && taken.is_none_or(|taken| failed >= Some(taken));
+    if refused || mqtt["subscription"] == "refused" {
+        let error = mqtt["last_error"].as_str().unwrap_or("refused");
+        let next = "let this box publish and subscribe below its own topics in the broker's access list; events wait meanwhile";
+        found.wrong(13, error, next);
+    }
+}
+
+/// The member list, and what keeps faces from being read.
+fn list(facts: &Facts, seen: &Value, found: &mut Findings) {
+    if let Some(words) = seen["faces_trouble"].as_str().filter(|_| facts.reads_faces) {
+        found.wrong(14, words, "docs/faces.md names what face mode needs: a pack, the signs, the device key");
+    }
+    let trouble = &seen["list_trouble"];
+    if !trouble.is_null() {
+        let next = "forecourt members import FILE, or wait for the platform; if it stays, systemctl restart forecourt";
+        return found.wrong(16, word(&trouble["detail"]), next);
+    }
+    if seen["listed_plates"] == 0 && seen["templates"].as_u64().unwrap_or(0) == 0 {
+        let next = "forecourt members import FILE, or let the platform send a list: forecourt members sync status";
+        found.note(15, "nobody can be recognised: no plate and no face is listed", next);
+    }
+}
+
+/// Reasons of the score that have no finding of their own.
+fn reasons(health: &Value, found: &mut Findings) {
+    const TOLD: [&str; 5] = ["camera-down", "picture", "outbox", "clock", "member-list"];
+    let reasons = health["reasons"].as_array().into_iter().flatten();
+    for reason in reasons.filter(|reason| !TOLD.contains(&word(&reason["code"]))) {
+        let evidence = format!("{} of 100 points: {}", health["score"], word(&reason["words"]));
+        found.note(19, &evidence, "docs/health.md explains each reason");
+    }
 }
 
 fn machine(facts: &Facts, found: &mut Findings) {
@@ -175,6 +235,8 @@ mod tests {
                 "cameras": [{ "id": "gate", "state": "streaming", "picture": "good" }],
                 "mqtt": { "state": "connected", "broker": "b:8883" },
                 "outbox": { "condition": "ok" },
+                "recognition": { "listed_plates": 12, "templates": 0, "list_trouble": null },
+                "platform": { "health": { "score": 100, "reasons": [] } },
             })),
             broker_set: true,
             default_route: true,
@@ -221,5 +283,42 @@ mod tests {
         assert!(found[2].evidence.contains("UnknownIssuer") && found[2].next.contains("one by one"));
         facts.default_route = false;
         assert!(all(&facts)[2].next.contains("cable"));
+    }
+
+    /// A box that is well but for this part of its status.
+    fn with(path: &str, value: Value) -> Vec<&'static str> {
+        let mut facts = Facts { reads_faces: true, ..well() };
+        *facts.status.as_mut().unwrap().pointer_mut(path).unwrap() = value;
+        codes(&facts)
+    }
+
+    #[test]
+    fn a_box_that_runs_and_recognises_or_delivers_nothing_is_not_well() {
+        let mqtt = |taken: Value| {
+            json!({ "state": "connected", "refused": 3, "last_error": "the broker refused an event: NotAuthorized",
+                    "last_error_at": "2026-03-01T09:00:00Z", "last_acked_at": taken })
+        };
+        assert_eq!(with("/mqtt", mqtt(Value::Null)), ["FC-DOC-014"]);
+        assert_eq!(with("/mqtt", mqtt("2026-03-01T08:59:00Z".into())), ["FC-DOC-014"]);
+        // It took an event since: overcome.
+        assert_eq!(with("/mqtt", mqtt("2026-03-01T09:01:00Z".into())), Vec::<&str>::new());
+        assert_eq!(with("/mqtt", json!({ "state": "connected", "subscription": "refused" })), ["FC-DOC-014"]);
+        let list = |trouble: Value, faces: Value| json!({ "listed_plates": 0, "templates": 0, "list_trouble": trouble, "faces_trouble": faces });
+        assert_eq!(with("/recognition", list(Value::Null, Value::Null)), ["FC-DOC-016"]);
+        let damaged = json!({ "damaged": true, "detail": "it was damaged and set aside" });
+        assert_eq!(with("/recognition", list(damaged, "confirm the signs".into())), ["FC-DOC-015", "FC-DOC-017"]);
+        let reason =
+            |code: &str| json!({ "score": 80, "reasons": [{ "code": code, "words": "in words", "weight": 20 }] });
+        assert_eq!(with("/platform/health", reason("disk-wear")), ["FC-DOC-020"]);
+        assert_eq!(with("/platform/health", reason("outbox")), Vec::<&str>::new(), "it has a finding of its own");
+    }
+
+    #[test]
+    fn what_a_stopped_service_cannot_tell_is_told_all_the_same() {
+        let stopped = Facts { status: None, ..well() };
+        let damaged = Facts { bad_databases: vec!["`spool.db` cannot be trusted".into()], ..stopped.clone() };
+        assert_eq!(codes(&damaged), ["FC-DOC-003", "FC-DOC-018"]);
+        let closed = Facts { storage_closed: Some("Permission denied".into()), ..stopped };
+        assert_eq!(codes(&closed), ["FC-DOC-003", "FC-DOC-019"]);
     }
 }

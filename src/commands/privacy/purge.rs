@@ -5,9 +5,11 @@ use serde_json::json;
 
 use super::super::Exit;
 use super::Place;
+use crate::clock::{Boot, Clock};
 use crate::domain::time::TimeQuality;
 use crate::pipeline::control::{self, Question};
-use crate::store::spool;
+use crate::pipeline::rules::compose_drops;
+use crate::store::spool::{self, Limits, Spool};
 
 /// What was typed after `privacy purge`.
 #[derive(Debug, clap::Args)]
@@ -22,12 +24,14 @@ pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit
     let (now, privacy) = (Timestamp::now(), &place.config().privacy);
     let mut store = place.open()?;
     let expired = store.purge_expired(now, privacy.keep_expired)?;
+    let set_aside = store.forget_set_aside(now, privacy.keep_expired);
     let unreadable = if args.unreadable { store.purge_unreadable(&place.keys()?)? } else { 0 };
     let records = now.checked_sub(privacy.keep_audit).map_or(Ok(0), |before| store.trim_audit(before))?;
     let emptied = store.empty_log();
     let visits = visits(place, now)?;
     if json {
         let done = json!({ "members": expired, "unreadable": unreadable, "audit_records": records,
+                           "set_aside": set_aside,
                            "log_emptied": emptied, "visits": visits });
         println!("{done}");
         return Ok(Exit::Ok);
@@ -37,6 +41,9 @@ pub(super) fn run(args: &Args, place: &Place, json: bool) -> anyhow::Result<Exit
         println!("Templates of {unreadable} members destroyed that no key here could open.");
     }
     println!("{records} audit records left the log.");
+    if set_aside > 0 {
+        println!("{set_aside} files of damaged lists removed that were set aside long ago.");
+    }
     println!("Visits: {visits}.");
     if !emptied {
         println!("The log of the database is still being read; what was removed leaves it with the next change.");
@@ -53,10 +60,9 @@ fn visits(place: &Place, now: Timestamp) -> anyhow::Result<&'static str> {
     if !place.folder().join(spool::FILE_NAME).exists() {
         return Ok("none are stored");
     }
-    super::super::events::offline(&place.loaded, |spool| {
-        // Whoever types the command vouches for the clock.
-        spool.maintain(now, TimeQuality::Holdover).map_err(|error| error.to_string())?;
-        Ok(json!(null))
-    })?;
+    let compose = compose_drops(place.config(), Clock::system(), Boot::system());
+    let mut spool = Spool::open(&place.folder(), Limits::from(&place.config().outbox), compose)?;
+    // Whoever types the command vouches for the clock.
+    spool.maintain(now, TimeQuality::Holdover)?;
     Ok("old ones are forgotten")
 }

@@ -34,7 +34,7 @@ pub fn run(args: &Args, here: &Here, global: &Global) -> anyhow::Result<Exit> {
     let stick = Stick::open(&args.folder).map_err(anyhow::Error::msg)?;
     let mut report = Report::default();
     let applied = apply(&stick, here, &mut report);
-    if applied && is_this_machine(here) && !args.no_restart {
+    if applied && is_this_machine(&here.places) && !args.no_restart {
         restart(&mut report);
     }
     if applied && !args.no_checks {
@@ -135,7 +135,7 @@ fn consume(stick: &Stick) -> Result<(), Refused> {
 fn look_around(here: &Here, report: &mut Report) -> anyhow::Result<()> {
     let file = here.places.settings_file();
     let loaded = config::load(&file)?;
-    checks::all(&loaded.config, &loaded.base, &file, report);
+    checks::all(&loaded, &here.places, &file, report);
     Ok(())
 }
 

@@ -7,15 +7,17 @@ use std::time::Duration;
 use super::report::{Outcome, Report};
 use crate::camera::probe::probe;
 use crate::clock::Boot;
-use crate::config::{Config, Sense};
+use crate::config::{Config, Loaded, Sense};
 use crate::domain::time::TimeQuality;
 use crate::mqtt::reach;
+use crate::provision::Places;
 
 /// How long each camera is watched.
 const WATCH: Duration = Duration::from_secs(3);
 
 /// All checks of the world around the box; `file` is the settings file in use.
-pub fn all(config: &Config, base: &Path, file: &Path, report: &mut Report) {
+pub fn all(loaded: &Loaded, places: &Places, file: &Path, report: &mut Report) {
+    let Loaded { config, base, .. } = loaded;
     brokers(config, report);
     clock(report);
     for camera in &config.cameras {
@@ -30,7 +32,7 @@ pub fn all(config: &Config, base: &Path, file: &Path, report: &mut Report) {
         report.end(format!("camera {}", camera.id), result);
     }
     models(config, file, report);
-    signage(config, base, report);
+    signage(config, &places.at(&config.storage.folder), report);
 }
 
 fn brokers(config: &Config, report: &mut Report) {
@@ -87,11 +89,11 @@ fn models(config: &Config, file: &Path, report: &mut Report) {
     );
 }
 
-fn signage(config: &Config, base: &Path, report: &mut Report) {
+fn signage(config: &Config, folder: &Path, report: &mut Report) {
     if !config.cameras.iter().any(|camera| camera.read.contains(&Sense::Face)) {
         return report.add(Outcome::Ok, "signage", "no camera reads faces");
     }
-    match super::signage::confirmed(config, base) {
+    match super::signage::confirmed(folder) {
         Ok(Some(photo)) => report.add(Outcome::Ok, "signage", format!("confirmed, photo {photo}")),
         Ok(None) => report.add(
             Outcome::Fail,

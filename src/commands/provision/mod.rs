@@ -9,10 +9,12 @@ mod signage;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Subcommand;
 
 use super::Exit;
 use crate::cli::Global;
+use crate::config::{self, Loaded};
 use crate::provision::{self, Places};
 
 /// What was typed after `provision`.
@@ -52,17 +54,29 @@ struct Here {
 
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let serial = args.serial.unwrap_or_else(|| provision::serial(&args.root));
-    let here = Here { places: Places::below(&args.root), serial };
+    let places = Places::below(&args.root);
+    let serial = args.serial.or_else(|| provision::serial(&places.root));
+    let here = |places| -> anyhow::Result<Here> {
+        let words = "this box has no serial number of its own and no machine id; name one with `--serial WORD`";
+        Ok(Here { places, serial: serial.context(words)? })
+    };
     match args.action {
-        Action::Show { label } => show::run(&here, label.as_deref(), global.json),
-        Action::Apply(args) => apply::run(&args, &here, global),
-        Action::ConfirmSignage(args) => signage::run(args, global),
-        Action::Reset(args) => reset::run(&args, &here, global),
+        Action::Show { label } => show::run(&here(places)?, label.as_deref(), global),
+        Action::Apply(args) => apply::run(&args, &here(places)?, global),
+        Action::ConfirmSignage(args) => signage::run(args, &places, global),
+        Action::Reset(args) => reset::run(&args, &here(places)?, global),
     }
 }
 
 /// Is it this machine, and not an image that is being made?
-fn is_this_machine(here: &Here) -> bool {
-    here.places.root == Path::new("/")
+fn is_this_machine(places: &Places) -> bool {
+    places.root == Path::new("/")
+}
+
+/// The settings that were typed, else those of the box that is acted on.
+fn settings(places: &Places, global: &Global) -> anyhow::Result<Loaded> {
+    if is_this_machine(places) || global.config.is_some() {
+        return Ok(global.settings()?);
+    }
+    Ok(config::load(&places.settings_file())?)
 }

@@ -8,6 +8,7 @@ use super::super::Exit;
 use super::{Here, is_this_machine};
 use crate::cli::Global;
 use crate::pipeline::control::{self, Question};
+use crate::provision::named::Named;
 use crate::provision::reset;
 
 /// What was typed after `provision reset`.
@@ -27,14 +28,16 @@ pub fn run(args: &Args, here: &Here, global: &Global) -> anyhow::Result<Exit> {
         eprintln!("This box is `{}`; nothing was destroyed.", here.serial);
         return Ok(Exit::Refused);
     }
-    if is_this_machine(here) && runs(global) {
+    if is_this_machine(&here.places) && runs(global) {
         eprintln!("The service runs; stop it first: systemctl stop forecourt. Nothing was destroyed.");
         return Ok(Exit::Refused);
     }
     // Before anything is gone: can the proof be written at all?
     let words = || format!("cannot write the proof to `{}`; nothing was destroyed", args.proof.display());
     std::fs::write(&args.proof, "").with_context(words)?;
-    let proof = reset::destroy(&here.places, &here.serial);
+    // Read before the settings go.
+    let named = Named::of(&here.places, global.config.as_deref());
+    let proof = reset::destroy(&here.places, &here.serial, &named);
     std::fs::write(&args.proof, serde_json::to_string_pretty(&proof)? + "\n").with_context(|| {
         format!("everything is destroyed, but the proof cannot be written to `{}`", args.proof.display())
     })?;

@@ -1,14 +1,15 @@
 //! `provision confirm-signage`: the gate of face mode.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
 use serde_json::json;
 
 use super::super::Exit;
 use crate::cli::Global;
-use crate::config::Config;
+use crate::disk;
+use crate::provision::Places;
 use crate::store::members::{FILE_NAME, MemberStore};
 
 /// What was typed after `provision confirm-signage`.
@@ -36,10 +37,10 @@ fn photo_id(text: &str) -> Result<String, String> {
 }
 
 /// Runs it.
-pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let loaded = global.settings()?;
-    let file = file(&loaded.config, &loaded.base);
-    become_owner(file.parent().unwrap_or(&loaded.base))?;
+pub(super) fn run(args: Args, places: &Places, global: &Global) -> anyhow::Result<Exit> {
+    let loaded = super::settings(places, global)?;
+    let file = places.at(&loaded.config.storage.folder).join(FILE_NAME);
+    become_owner(disk::folder_of(&file))?;
     let mut store = MemberStore::open(&file)?;
     if args.withdraw {
         let was = store.withdraw_signage()?;
@@ -62,17 +63,13 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The photo of the confirmation; `None` when there is none.
-pub(super) fn confirmed(config: &Config, base: &Path) -> anyhow::Result<Option<String>> {
-    let file = file(config, base);
+pub(super) fn confirmed(folder: &Path) -> anyhow::Result<Option<String>> {
+    let file = folder.join(FILE_NAME);
     // Looking must not make a list, least of all one that belongs to root.
     if !file.exists() {
         return Ok(None);
     }
     Ok(MemberStore::open(&file)?.signage_confirmed()?.map(|signage| signage.photo_id))
-}
-
-fn file(config: &Config, base: &Path) -> PathBuf {
-    base.join(&config.storage.folder).join(FILE_NAME)
 }
 
 /// As root: becomes the user whose folder it is, so that the service can go on writing what is made there.

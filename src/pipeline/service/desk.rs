@@ -152,9 +152,12 @@ impl Desk {
                 "mqtt": *self.mqtt.borrow(),
                 "platform": *self.shown.lock().unwrap_or_else(PoisonError::into_inner),
             })),
-            Question::Outbox { limit } => control::outbox(self.rules.spool(), *limit),
-            Question::Explain { id } => control::explain(self.rules.spool(), id),
-            Question::Visits { limit } => control::visits(self.rules.spool(), *limit),
+            Question::Outbox { limit } => {
+                let queued = self.rules.spool().queued((*limit).min(control::MOST_ROWS));
+                control::outbox(queued, self.rules.spool().epoch())
+            }
+            Question::Explain { id } => control::explain(id, |seq| self.rules.spool().event(seq)),
+            Question::Visits { limit } => control::visits(self.rules.spool().visits((*limit).min(control::MOST_ROWS))),
         }
     }
 

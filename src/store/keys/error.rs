@@ -23,6 +23,12 @@ pub enum KeyError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A key is never overwritten.
+    #[error(
+        "[FC-KEY-010] there is a key already in `{0}`, which is never overwritten; take another name, or change the key of this \
+         box with `forecourt privacy rekey`"
+    )]
+    Exists(PathBuf),
     /// The file holds something else.
     #[error("[FC-KEY-003] `{path}` is no device key: {why}; `forecourt privacy new-key FILE` makes one")]
     NotAKey {

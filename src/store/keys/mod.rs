@@ -126,7 +126,10 @@ impl KeyRing {
         let (name, text) = Self::generate()?;
         let made = fs::create_dir_all(disk::folder_of(path))
             .and_then(|()| disk::write_new(path, text.as_bytes(), RIGHTS).map_err(said));
-        made.map_err(|source| KeyError::File { what: "written", path: path.to_owned(), source })?;
+        made.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists if path.exists() => KeyError::Exists(path.to_owned()),
+            _ => KeyError::File { what: "written", path: path.to_owned(), source },
+        })?;
         Ok(name)
     }
 
@@ -298,7 +301,7 @@ mod tests {
         let ring = KeyRing::load(&privacy(Some(&path)), folder.path()).unwrap();
         assert_eq!((ring.name(), ring.custody()), (name.as_str(), Custody::SameDisk));
         assert_eq!(format!("{ring:?}"), format!("KeyRing({name})"));
-        assert!(KeyRing::make(&path).unwrap_err().to_string().contains("FC-KEY-002"));
+        assert!(KeyRing::make(&path).unwrap_err().to_string().contains("[FC-KEY-010] there is a key already"));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub enum Action {
     ConfigChanged,
     /// A report on the processing was made.
     Reported,
+    /// The list was begun anew, because the former file was damaged.
+    ListSetAside,
     /// Old records left the log.
     LogTrimmed,
     /// The models that are used are others than before.

@@ -26,9 +26,10 @@ pub enum StoreError {
     /// A database of something else.
     #[error("`{0}` is no member list of forecourt and was left as it is; move it away or set another `storage.folder`")]
     Foreign(PathBuf),
-    /// Damaged.
+    /// Damaged, no database at all, or emptied.
     #[error(
-        "`{0}` is damaged and was left as it is; move it away (with its `-wal` and `-shm` files) and import the list again"
+        "`{0}` is damaged and was left as it is; the service sets it aside when it starts and begins an empty list (or move it \
+         away yourself, with its `-wal` and `-shm` files), then import the list again, or wait for the platform to send it"
     )]
     Corrupt(PathBuf),
     /// Another process is changing the list.
@@ -81,11 +82,15 @@ impl StoreError {
     pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_path_buf();
         match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt(path),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt(path),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(path),
             _ => Self::Sqlite { path, source },
         }
+    }
+
+    /// Would a new file cure it? A list of another program or a newer version, and a wrong key, are no damage.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt(_))
     }
 
     /// Is it for lack of room on the disk alone?

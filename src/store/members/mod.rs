@@ -1,10 +1,11 @@
 //! The member list of the box, `members.db`: who may be recognised, by what, for what, and until when.
 //!
 //! A change is one transaction and is on the disk when it was reported; what was removed is overwritten. The file is
-//! never deleted, also not when it is damaged. Several processes may have it open: a command that imports, and the
+//! never deleted, also not when it is damaged: then the service renames it and begins an empty one. Several processes may have it open: a command that imports, and the
 //! service that reads the list again when [`MemberStore::changed`] says so. Whether a member may be matched at a
 //! moment is decided by `domain::member`, not here.
 
+mod aside;
 mod audit;
 mod entry;
 mod error;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use self::aside::{SetAside, last_set_aside, set_aside};
 pub use self::audit::{Action, Fault as AuditFault, Record, Verified};
 pub use self::error::StoreError;
 pub use self::export::{ExportError, object, read_objects};
@@ -86,6 +88,14 @@ impl MemberStore {
     /// Opens a list that must be there.
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
         if path.exists() { Self::open(path) } else { Err(StoreError::Missing(path.to_path_buf())) }
+    }
+
+    /// Is a list that nobody has open sound? Reads every page, changes nothing and makes no file.
+    ///
+    /// # Errors
+    /// Why it cannot be used; when there is none.
+    pub fn inspect(path: &Path) -> Result<(), StoreError> {
+        if path.exists() { open::inspect(path) } else { Err(StoreError::Missing(path.to_path_buf())) }
     }
 
     /// A list that lives as long as the value.

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, aside};
 use crate::disk;
+use crate::store::files;
 
 /// `FCMB`, in the header of the file.
 const APPLICATION_ID: u32 = 0x4643_4d42;
@@ -27,13 +28,31 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens an existing file or makes a new one; true when nobody else can use it meanwhile, for lack of room on the disk.
 pub(super) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
+    if aside::was_emptied(path) {
+        return Err(StoreError::Corrupt(path.to_path_buf()));
+    }
     if !path.exists() {
+        aside::unmark(path);
         create_private(path).map_err(|source| StoreError::file("cannot make", path, source))?;
     }
-    match connect(path, false) {
-        Err(error) if error.lacks_room() => Ok((connect(path, true)?, true)),
-        done => Ok((done?, false)),
+    let opened = match connect(path, false) {
+        Err(error) if error.lacks_room() => (connect(path, true)?, true),
+        done => (done?, false),
+    };
+    aside::mark(path);
+    Ok(opened)
+}
+
+/// Looks into a list that nobody has open, without making or changing a file: is it ours, and sound?
+pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
+    let sqlite = |source| StoreError::from_sqlite(path, source);
+    if aside::was_emptied(path) {
+        return Err(StoreError::Corrupt(path.to_path_buf()));
     }
+    let connection = files::look(path).map_err(sqlite)?;
+    identify(&connection, path)?;
+    let said: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(sqlite)?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Corrupt(path.to_path_buf())) }
 }
 
 /// `alone`: with the index of the log in memory, which needs no room on the disk and keeps others out. The list can be
@@ -175,17 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_something_else_and_a_text_file_are_left_as_they_are() {
+    fn a_database_of_something_else_and_a_text_file_are_left_as_they_are_and_only_one_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("create table songs (title text)").unwrap();
         let text = folder.path().join("text.db");
         fs::write(&text, "member_ref,plate\n".repeat(600)).unwrap();
-        for path in [other, text] {
+        for (path, damage) in [(other, false), (text, true)] {
             let before = fs::read(&path).unwrap();
             let error = open(&path).unwrap_err();
-            assert!(matches!(error, StoreError::Foreign(_)), "{error:?}");
-            assert!(words(error).contains("move it away"));
+            assert_eq!((error.is_damage(), inspect(&path).unwrap_err().is_damage()), (damage, damage), "{error:?}");
+            let said = words(error);
+            assert!(said.contains("was left as it is") && said.contains("move it"), "{said}");
             assert_eq!(fs::read(&path).unwrap(), before);
         }
     }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::posix_fallocate;
 
-use super::database::{WAL_BYTES, with_suffix};
+use super::database::WAL_BYTES;
+use crate::disk;
+use crate::store::files::with_suffix;
 
 /// Twice what the log may keep.
 const BALLAST_BYTES: u64 = 2 * WAL_BYTES;
@@ -26,6 +28,7 @@ impl Ballast {
     /// Makes sure that its blocks are allocated; an error means that the disk has no room to spare.
     pub(super) fn lay(&self) -> io::Result<()> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        disk::inherit_owner(&self.path)?;
         let size = i64::try_from(BALLAST_BYTES).unwrap_or(i64::MAX);
         posix_fallocate(&file, 0, size).map_err(|errno| {
             // A part of the weight would only take the room that deleting needs.

@@ -3,15 +3,15 @@
 //! Promise: what is returned has passed a check and has the newest schema. Its contents are `spool`'s business.
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tracing::debug;
 
 use super::error::{OpenError, SetAside};
 use crate::disk;
+use crate::store::files;
 
 /// Marks the file as ours ("FCSP"), so that a foreign database is not written to.
 const APPLICATION_ID: i32 = 0x4643_5350;
@@ -103,16 +103,25 @@ pub(super) fn in_memory(epoch: &str, max_mib: u32) -> Result<Database, OpenError
     Ok(Database { connection, epoch: epoch.to_owned(), max_pages, cramped: false })
 }
 
-/// The files that SQLite keeps beside a database.
-fn companions(path: &Path) -> [PathBuf; 2] {
-    ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix))
-}
-
-/// `path` with `suffix` behind its whole name.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+/// Opens it to be looked at: nothing is made, mended or set aside. Returns its epoch too.
+pub(super) fn look(path: &Path) -> Result<(Connection, String), OpenError> {
+    let looked = || -> Result<(Connection, String), Refusal> {
+        let judge = |error: rusqlite::Error| judge(path, error);
+        let connection = files::look(path).map_err(judge)?;
+        check_owner(path, &connection)?;
+        if is_empty(&connection).map_err(judge)? {
+            return Err(Refusal::Unsound("it is empty".into()));
+        }
+        check_pages(&connection).map_err(judge)?.map_err(Refusal::Unsound)?;
+        let epoch = connection.query_row("select epoch from box", [], |row| row.get(0)).map_err(judge)?;
+        Ok((connection, epoch))
+    };
+    // SQLite does not say why it cannot open a file.
+    std::fs::File::open(path).map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+    looked().map_err(|refusal| match refusal {
+        Refusal::Hard(error) => error,
+        Refusal::Unsound(why) => OpenError::Unsound { path: path.to_owned(), why },
+    })
 }
 
 enum Refusal {
@@ -144,9 +153,11 @@ fn open_sound(path: &Path, max_mib: u32, index: Index) -> Result<Database, Refus
     Ok(Database { connection, epoch, max_pages, cramped: index == Index::Own })
 }
 
-/// Whom a member visited is nobody else's business: only the owner may read the file; its companions follow it.
+/// Whom a member visited is nobody else's business: only the owner may read the file; its companions follow it. What
+/// root makes belongs to the owner of the folder.
 fn make_private(path: &Path) -> std::io::Result<()> {
-    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(drop)
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    disk::inherit_owner(path)
 }
 
 /// Is the error one that a new file would cure?
@@ -230,22 +241,8 @@ fn set_cap(connection: &Connection, max_mib: u32) -> rusqlite::Result<u64> {
 
 /// Renames the file and its companions; nothing is deleted, so that a person may look at it.
 fn set_aside(path: &Path, why: String) -> Result<SetAside, OpenError> {
-    let folder = |path: &Path, source| OpenError::Folder { path: path.to_owned(), source };
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let free = |suffix: &String| !with_suffix(path, suffix).exists();
-    let plain = format!(".set-aside-{stamp}");
-    let numbered = (1..1000).map(|n| format!(".set-aside-{stamp}-{n}"));
-    let suffix = std::iter::once(plain).chain(numbered).find(free).unwrap_or_default();
-    let target = with_suffix(path, &suffix);
-    std::fs::rename(path, &target).map_err(|e| folder(path, e))?;
-    for (companion, ending) in companions(path).iter().zip(["-wal", "-shm"]) {
-        match std::fs::rename(companion, with_suffix(&target, ending)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(folder(companion, error)),
-            _ => {}
-        }
-    }
-    disk::sync_folder_of(path).map_err(|e| folder(path, e))?;
-    Ok(SetAside { path: target, why })
+    let path = files::set_aside(path).map_err(|(path, source)| OpenError::Folder { path, source })?;
+    Ok(SetAside { path, why })
 }
 
 #[cfg(test)]
@@ -310,7 +307,7 @@ mod tests {
         assert_ne!(database.epoch, before);
         assert!(std::fs::read(&aside.path).unwrap().starts_with(b"this is not"), "{aside:?}");
         drop(database);
-        for file in [path.clone(), with_suffix(&path, "-wal"), with_suffix(&path, "-shm")] {
+        for file in [path.clone(), files::with_suffix(&path, "-wal"), files::with_suffix(&path, "-shm")] {
             std::fs::remove_file(file).unwrap();
         }
         Connection::open(&path).unwrap().execute_batch("create table t (x)").unwrap();

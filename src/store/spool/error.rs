@@ -34,6 +34,17 @@ pub enum OpenError {
         /// Who, in words.
         owner: String,
     },
+    /// Damaged or not ours; only looked at, so that it lies where it lay.
+    #[error(
+        "`{path}` cannot be trusted: {why}; nothing was changed. The service sets it aside at its next start and begins a \
+         new queue"
+    )]
+    Unsound {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The folder or a file in it cannot be used.
     #[error(
         "cannot use `{path}`: {source}; check that the folder exists, that the service may write to it, and that the disk has room"

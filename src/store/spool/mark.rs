@@ -10,7 +10,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::database::with_suffix;
+use crate::disk;
+use crate::store::files::with_suffix;
 
 /// The mark of one database.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Mark {
     fn open(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
+            disk::inherit_owner(&self.path)?;
             self.file = Some(file);
         }
         self.file.as_ref().ok_or_else(|| io::Error::other("just opened"))

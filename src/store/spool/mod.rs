@@ -5,7 +5,7 @@
 //! same transaction. Numbers are contiguous within an epoch and never used twice. The file and its log stay below
 //! `outbox.max_mib`. A full, read-only or damaged disk is an error value, never a panic; the next call tries again.
 //!
-//! One owner: the rules thread. Others read through [`Reader`].
+//! One owner: the rules thread. Others read through [`Reader`], and through [`View`] while no service runs.
 
 mod ballast;
 mod database;
@@ -17,6 +17,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod view;
 mod visits;
 
 use std::io::Read;
@@ -32,7 +33,9 @@ use rusqlite::TransactionBehavior;
 use tracing::error;
 
 use crate::config;
+use crate::disk;
 use crate::domain::time::TimeQuality;
+use crate::store::files::with_suffix;
 use ballast::Ballast;
 use database::Database;
 use mark::Mark;
@@ -41,6 +44,7 @@ pub use error::{Condition, Health, OpenError, SetAside, SpoolError};
 pub use event::{ComposeDrop, DropEvent, Dropped, Identity, NewEvent, StoredEvent};
 pub use reader::{QueuedEvent, Reader, RowKey, Waiting};
 pub use transaction::Tx;
+pub use view::View;
 pub use visits::{EchoRow, VisitRow};
 
 /// Name of the database in `storage.folder`.
@@ -369,7 +373,7 @@ impl Spool {
 
 /// Does another process own the spool of this folder?
 pub fn is_owned(folder: &Path) -> bool {
-    let Ok(file) = std::fs::File::open(database::with_suffix(&folder.join(FILE_NAME), "-lock")) else { return false };
+    let Ok(file) = std::fs::File::open(with_suffix(&folder.join(FILE_NAME), "-lock")) else { return false };
     Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
 }
 
@@ -383,8 +387,9 @@ fn owner(mut lock: &std::fs::File) -> String {
 
 /// One process owns the spool: two would number events twice.
 fn lock(path: &Path) -> Result<Flock<std::fs::File>, OpenError> {
-    let name = database::with_suffix(path, "-lock");
+    let name = with_suffix(path, "-lock");
     let file = std::fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&name);
+    let file = file.and_then(|file| disk::inherit_owner(&name).map(|()| file));
     let file = file.map_err(|source| OpenError::Folder { path: name.clone(), source })?;
     let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(file, _)| OpenError::Busy { path: path.to_owned(), owner: owner(&file) })?;
