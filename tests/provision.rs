@@ -110,6 +110,39 @@ fn wrong_settings_change_nothing_and_every_finding_is_in_the_result() {
     assert!(code == 5 && result.contains("there is no `forecourt-site.toml`"), "{result}");
 }
 
+#[test]
+fn a_stick_brings_every_file_that_the_settings_name() {
+    let here = Box::new();
+    std::fs::create_dir(here.stick.path().join("keys")).unwrap();
+    // The first public key of RFC 8032, 7.1.
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    here.put("keys/plat.pub", key);
+    here.put("ca.pem", "an authority");
+    here.put("gate.credentials", "admin:secret\n");
+    let named = "[members]\ntrusted_keys = [\"./keys/plat.pub\"]\n\
+        [mqtt]\nurl = \"mqtts://broker.example.com\"\nca_file = \"./ca.pem\"\n";
+    here.put(SITE, format!("{GOOD}{named}"));
+    let (code, result) = here.apply();
+    assert_eq!(code, 0, "{result}");
+    assert_eq!(std::fs::read_to_string(here.settings("keys/plat.pub")).unwrap(), key);
+    assert_eq!(std::fs::read_to_string(here.settings("ca.pem")).unwrap(), "an authority");
+    // What would be executed, or must be signed, does not come this way, and is not asked for on the stick.
+    here.put("lib.so", "a library");
+    here.put(SITE, format!("{GOOD}{named}[inference]\nlibrary = \"lib.so\"\n"));
+    let (code, result) = here.apply();
+    assert!(code == 5 && result.contains("`lib.so` does not exist; this does not come by stick"), "{result}");
+    assert!(!here.settings("lib.so").exists());
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_refused() {
+    let here = Box::new();
+    let output = here.provision(&["apply", here.stick.path().join("gone").to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{words}");
+    assert!(words.contains("gone") && words.contains("nothing was changed"), "{words}");
+}
+
 /// A server that signs the request of whoever knows the token, once.
 fn enrolment(token: &'static str) -> (u16, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Exit;
 use crate::cli::{Global, INSTALLED};
 use crate::config::{self, Config, Finding, document};
+use crate::inference::pack;
 
 /// What was typed after `config`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ enum Action {
     Check {
         /// The file; without it the one of `--config`, else `/etc/forecourt/forecourt.toml`.
         file: Option<PathBuf>,
-        /// Do not ask whether the files exist that the settings name.
+        /// Do not ask whether the files and packs exist that the settings name.
         #[arg(long)]
         no_files: bool,
     },
@@ -65,7 +66,13 @@ fn default(markdown: bool, json: bool) -> anyhow::Result<String> {
 fn check(file: PathBuf, files: bool, json: bool) -> Exit {
     let loaded = config::load(&file);
     let findings = match &loaded {
-        Ok(loaded) => loaded.check_service(files),
+        Ok(loaded) => {
+            let mut findings = loaded.check_service(files);
+            if files {
+                findings.extend(pack::faults(&loaded.config, &loaded.base));
+            }
+            loaded.placed(findings)
+        }
         Err(errors) => errors.findings.clone(),
     };
     if json {

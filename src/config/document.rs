@@ -142,6 +142,13 @@ fn key(root: &Value, name: &str, node: &Value, defaults: Option<&Value>) -> Key 
     Key { name: name.to_owned(), about: text(node, target), kind, default: default.map(toml_text), example, words }
 }
 
+/// What a value of that schema is, in the words of the manual: `text`, `whole number`, `length of time`.
+pub(super) fn kind_of(root: &Value, node: &Value, default: Option<&Value>) -> String {
+    let target = resolved(root, node);
+    let item = target.get("items").map(|each| resolved(root, each));
+    kind(target, item, default, !words(item.unwrap_or(target)).is_empty())
+}
+
 fn words(target: &Value) -> Vec<(String, String)> {
     let choices = target.get("oneOf").and_then(Value::as_array);
     let word = |each: &Value| Some((each.get("const")?.as_str()?.to_owned(), text(each, each)));

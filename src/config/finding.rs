@@ -74,7 +74,7 @@ codes! {
     MqttCredentials = 22,
     /// A word that becomes part of a topic or of a client id holds a character that it must not hold.
     TopicWord = 23,
-    /// No pack is named.
+    /// No pack is named, or none of that name can be opened.
     NoPack = 24,
     /// The settings name a device key and allow one beside the data; only one of them can hold.
     TwoKeys = 25,

@@ -69,7 +69,7 @@ fn unknown(root: Node<'_>, table: &str, key: &str, known: &[&str]) -> Finding {
 }
 
 /// The known name that a slip of the fingers would turn into `key`.
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key = key.to_lowercase().replace('-', "_");
     let within = key.chars().count() / 3;
     let slips = |name: &str| strsim::damerau_levenshtein(&key, name);

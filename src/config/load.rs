@@ -4,7 +4,7 @@
 //! and whether there is enough to start the service is asked separately, with [`Loaded::check_service`], because
 //! reading an old clip on a desk needs neither.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use toml::de::{DeTable, Deserializer};
 
 use super::finding::{Code, ConfigErrors, Finding};
 use super::places::{self, Places};
-use super::{Config, checks, keys, patch, paths};
+use super::{Config, checks, keys, patch, paths, wrong};
 
 /// A settings file larger than this is something else.
 const MOST_BYTES: u64 = 1 << 20;
@@ -40,6 +40,11 @@ impl Loaded {
         if files {
             findings.extend(checks::files(&self.config, &self.base));
         }
+        finished(findings, &self.places)
+    }
+
+    /// Findings that were made elsewhere, with their lines and in the order of the file.
+    pub fn placed(&self, findings: Vec<Finding>) -> Vec<Finding> {
         finished(findings, &self.places)
     }
 }
@@ -108,6 +113,12 @@ fn read(path: &Path) -> Result<String, Finding> {
         IsADirectory => whole(Code::Unreadable, format!("`{shown}` is a folder"), "name the file inside it"),
         _ => whole(Code::Unreadable, format!("`{shown}` cannot be read: {error}"), "check the owner and the rights"),
     };
+    // A pipe that nobody writes to would be waited for. What a shell hands over (`<(…)`, `/dev/stdin`) is meant so.
+    let waits = |about: Metadata| !about.is_file() && !about.is_dir() && !path.starts_with("/dev");
+    if path.metadata().is_ok_and(waits) {
+        let problem = format!("`{shown}` is a pipe, a socket or a device");
+        return Err(whole(Code::Unreadable, problem, "name a file"));
+    }
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -130,7 +141,7 @@ fn parse(text: &str) -> Result<(Config, Places), Vec<Finding>> {
         return Err(syntax(&errors, &places));
     }
     let mut findings = keys::refuse_unknown(table.get_mut());
-    let config = typed(table, &places, &mut findings);
+    let config = typed(text, table, &places, &mut findings);
     let refused: Vec<String> = findings.iter().map(|finding| finding.key.clone()).collect();
     let settled = |finding: &Finding| !refused.iter().any(|key| key.starts_with(&finding.key));
     findings.extend(checks::values(&config).into_iter().filter(settled));
@@ -149,7 +160,7 @@ fn syntax(errors: &[toml::de::Error], places: &Places) -> Vec<Finding> {
 }
 
 /// Takes out one bad value after the other until the rest can be understood.
-fn typed(mut table: Spanned<DeTable<'_>>, places: &Places, findings: &mut Vec<Finding>) -> Config {
+fn typed(text: &str, mut table: Spanned<DeTable<'_>>, places: &Places, findings: &mut Vec<Finding>) -> Config {
     loop {
         let error = match Config::deserialize(Deserializer::from(table.clone())) {
             Ok(config) => return config,
@@ -157,7 +168,7 @@ fn typed(mut table: Spanned<DeTable<'_>>, places: &Places, findings: &mut Vec<Fi
         };
         let span = error.span().unwrap_or_default();
         let key = places.path_around(&span).unwrap_or_default();
-        let finding = Finding::new(Code::BadValue, key, error.message(), "see `forecourt config default`");
+        let finding = wrong::finding(key, error.message(), text.get(span.clone()).unwrap_or_default());
         findings.push(Finding { line: Some(places.line_at(span.start)), ..finding });
         if !places::cut(table.get_mut(), &span) {
             return Config::default();

@@ -40,8 +40,8 @@ fn every_fault_is_told_at_once_with_its_line_and_its_way_out() {
         "[FC-CFG-008] line 2: `site.tenant`",
         "[FC-CFG-006] line 3: `site.devise`: there is no such key in `site`; did you mean `device`?",
         "[FC-CFG-006] line 8: `camera[0].analysis-fps`",
-        "[FC-CFG-007] line 9: `camera[0].role`: unknown variant `entrace`",
-        "[FC-CFG-007] line 10: `camera[0].stall_after`",
+        "[FC-CFG-007] line 9: `camera[0].role`: `entrace` is none of the words that are known here; did you mean \"entrance\"?",
+        "[FC-CFG-007] line 10: `camera[0].stall_after`: `5` has no unit; write \"5s\"",
         "[FC-CFG-015] line 12: `camera[0].zone[0].polygon`",
         "[FC-CFG-006] line 14: `camera[0].zone[0].poligon`: there is no such key in `camera[0].zone[0]`; did you mean `polygon`?",
         "[FC-CFG-006] line 17: `mqqt`: there is no such key at the top of the file; did you mean `mqtt`?",
@@ -94,6 +94,9 @@ fn what_is_no_settings_file_is_refused_with_words_that_say_what_it_is() {
     assert_eq!((finding.code, finding.line), (Code::NotText, Some(2)));
     std::fs::write(&file, "\u{0}\u{1}ELF").unwrap();
     assert_eq!(code(&file), Code::Syntax);
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(code(&pipe), Code::Unreadable);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod patch;
 mod paths;
 mod places;
 mod recognition;
+mod wrong;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use cameras::{Camera, Sense, Zone};
 pub use delivery::{Commands, Health, Mqtt, Outbox, Privacy, Protocol};
 pub use finding::{Code, ConfigErrors, Finding};
 pub use load::{Loaded, from_text, load, load_or_default, load_patched};
+pub use paths::brought_along;
 pub use recognition::{Faces, Inference, Members, Plates, Provider, Visits};
 
 /// JSON Schema of the file.

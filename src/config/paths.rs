@@ -28,6 +28,18 @@ pub(super) fn resolve(config: &mut Config, base: &Path) {
     }
 }
 
+/// Files that the settings name by a relative path and that may be brought along with them: keys, certificates,
+/// passwords, a region's grammar. As they stand in the file; packs, recordings and libraries are none of them.
+pub fn brought_along(config: &Config) -> Vec<PathBuf> {
+    let Config { cameras, plates, mqtt, privacy, members, commands, .. } = config;
+    let of_mqtt = [&mqtt.password_file, &mqtt.ca_file, &mqtt.certificate_file, &mqtt.key_file];
+    let of_cameras = cameras.iter().map(|camera| &camera.credentials_file);
+    let fixed = of_mqtt.into_iter().chain(of_cameras).flatten().cloned();
+    let names = members.trusted_keys.iter().chain(&commands.trusted_keys).chain(&privacy.key_file);
+    let names = names.chain(Some(&plates.region)).filter(|words| is_path(words)).map(PathBuf::from);
+    fixed.chain(names).filter(|path| path.is_relative()).collect()
+}
+
 /// Without `.` in it; `..` stays, a link may stand before it.
 fn from(base: &Path, path: &Path) -> PathBuf {
     let joined = base.join(path);

@@ -61,7 +61,7 @@ pub fn stage(places: &Places, text: &str, stick: &Stick, extra: &[(&str, Vec<u8>
     let staged = Staged { folder, target, config };
     copy(&staged.target, &staged.folder)?;
     staged.put("forecourt.toml".as_ref(), text.as_bytes())?;
-    for name in named_files(&staged.config) {
+    for name in config::brought_along(&staged.config) {
         if let Some(bytes) = stick.named(&name).map_err(Refused::Words)? {
             staged.put(&name, &bytes)?;
         }
@@ -92,7 +92,11 @@ impl Staged {
         for finding in findings.iter_mut().filter(|finding| finding.problem.contains(&copy)) {
             finding.problem = finding.problem.replace(&copy, "");
             if finding.code == Code::NoFile {
-                finding.remedy = format!("put it on the stick, beside `{SITE}`, or correct the path");
+                finding.remedy = if comes_by_stick(&finding.key) {
+                    format!("put it on the stick, beside `{SITE}`, or correct the path")
+                } else {
+                    "this does not come by stick; name it by its whole path on the box".to_owned()
+                };
             }
         }
         Refused::Findings(findings)
@@ -100,24 +104,22 @@ impl Staged {
 
     fn put(&self, name: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.folder.join(name);
-        if let Some(above) = path.parent() {
-            fs::create_dir_all(above)?;
+        let words = || format!("cannot write `{}`", name.display());
+        let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+        while let Some(folder) = above.pop() {
+            fs::create_dir(folder).with_context(words)?;
+            like(&self.target, folder)?;
         }
         let _ = fs::remove_file(&path);
-        let words = || format!("cannot write `{}`", name.display());
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o640).open(&path).with_context(words)?;
         file.write_all(bytes).with_context(words)?;
         like(&self.target, &path)
     }
 }
 
-/// Files that the settings name by a relative path, so that they may come along on the stick.
-fn named_files(config: &Config) -> Vec<PathBuf> {
-    let mqtt = &config.mqtt;
-    let of_mqtt = [&mqtt.password_file, &mqtt.ca_file, &mqtt.certificate_file, &mqtt.key_file];
-    let cameras = config.cameras.iter().filter_map(|camera| camera.credentials_file.clone());
-    let all = of_mqtt.into_iter().flatten().cloned().chain(cameras);
-    all.filter(|path| path.is_relative()).collect()
+/// Not packs, which come signed, nor recordings, nor a library, which would be executed.
+fn comes_by_stick(key: &str) -> bool {
+    !key.contains(".packs[") && !key.ends_with("].source") && key != "inference.library"
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! What lies on the stick: names are found whatever their case and with the `.txt` that editors append.
 //!
-//! Only plain files of the top folder count. Nothing on the stick is executed, and no path leads out of it.
+//! Only plain files count: those of the top folder, and those that the settings name in folders below it. Nothing on the stick is executed, and no path leads out of it.
 
 use std::fs;
 use std::io::Read;
@@ -75,15 +75,25 @@ impl Stick {
     /// # Errors
     /// When the path leads out of the stick or the file cannot be read.
     pub fn named(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(format!("`{}` leads out of the stick", path.display()));
+        let mut whole = self.folder.clone();
+        let mut parts = path.components().filter(|part| *part != Component::CurDir).peekable();
+        while let Some(part) = parts.next() {
+            let Component::Normal(name) = part else {
+                return Err(format!("`{}` leads out of the stick", path.display()));
+            };
+            whole.push(name);
+            let Ok(about) = fs::symlink_metadata(&whole) else { return Ok(None) };
+            // A link may lead anywhere.
+            let is_last = parts.peek().is_none();
+            if !(if is_last { about.is_file() } else { about.is_dir() }) {
+                return Err(format!("`{}` is no plain file", path.display()));
+            }
         }
-        let whole = self.folder.join(path);
-        match fs::symlink_metadata(&whole) {
-            Ok(about) if about.is_file() => read(&whole, text::MOST_BYTES).map(Some),
-            Ok(_) => Err(format!("`{}` is no plain file", path.display())),
-            Err(_) => Ok(None),
+        let bytes = read(&whole, text::MOST_BYTES)?;
+        if bytes.len() > text::MOST_BYTES {
+            return Err(format!("`{}` is larger than 1 MiB", path.display()));
         }
+        Ok(Some(bytes))
     }
 }
 
@@ -139,5 +149,21 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
         assert!(stick.named("link".as_ref()).is_err());
+        std::os::unix::fs::symlink("/etc", folder.path().join("keys")).unwrap();
+        assert!(stick.named("keys/passwd".as_ref()).is_err());
+    }
+
+    #[test]
+    fn a_file_is_found_where_the_settings_name_it_and_never_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let stick = Stick::open(folder.path()).unwrap();
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        fs::write(folder.path().join("keys/plat.pub"), "key").unwrap();
+        for path in ["keys/plat.pub", "./keys/plat.pub", "keys/./plat.pub"] {
+            assert_eq!(stick.named(path.as_ref()), Ok(Some(b"key".to_vec())), "{path}");
+        }
+        assert_eq!(stick.named("keys/other.pub".as_ref()), Ok(None));
+        fs::write(folder.path().join("large"), vec![0; text::MOST_BYTES + 1]).unwrap();
+        assert!(stick.named("large".as_ref()).unwrap_err().contains("larger than 1 MiB"));
     }
 }

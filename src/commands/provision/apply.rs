@@ -31,7 +31,13 @@ pub struct Args {
 
 /// Applies, checks, writes the result. Exit code 5 when nothing was applied, 1 when a check failed.
 pub fn run(args: &Args, here: &Here, global: &Global) -> anyhow::Result<Exit> {
-    let stick = Stick::open(&args.folder).map_err(anyhow::Error::msg)?;
+    let stick = match Stick::open(&args.folder) {
+        Ok(stick) => stick,
+        Err(words) => {
+            eprintln!("forecourt: {words}; nothing was changed");
+            return Ok(Exit::Refused);
+        }
+    };
     let mut report = Report::default();
     let applied = apply(&stick, here, &mut report);
     if applied && is_this_machine(&here.places) && !args.no_restart {

@@ -1,6 +1,7 @@
 //! Cameras and their zones.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Code, MINUTE, Report, is_word};
@@ -63,19 +64,28 @@ fn one(camera: &Camera, key: &str, report: &mut Report) {
     }
 }
 
-fn source(text: &str) -> Result<(), (String, &'static str)> {
-    let Some((kind, rest)) = text.split_once(':') else {
-        let empty = text.is_empty().then(|| ("there is no source".to_owned(), SOURCES));
-        return empty.map_or(Ok(()), Err);
-    };
+fn source(text: &str) -> Result<(), (String, String)> {
+    let fault = |problem: String, remedy: &str| Err((problem, remedy.to_owned()));
+    if text.is_empty() {
+        return fault("there is no source".to_owned(), SOURCES);
+    }
+    if is_address(text) {
+        return fault(format!("`{text}` is the address of a machine"), &format!("write `rtsp://{text}`"));
+    }
+    let Some((kind, rest)) = text.split_once(':') else { return Ok(()) };
     match kind.to_ascii_lowercase().as_str() {
-        "rtsp" | "rtsps" => rtsp(rest),
+        "rtsp" | "rtsps" => rtsp(rest).or_else(|(problem, remedy)| fault(problem, remedy)),
         "file" | "images" | "v4l2" | "gst" if rest.trim().is_empty() => {
-            Err((format!("nothing stands after `{kind}:`"), SOURCES))
+            fault(format!("nothing stands after `{kind}:`"), SOURCES)
         }
         "file" | "images" | "v4l2" | "gst" => Ok(()),
-        _ => Err((format!("`{kind}:` is no kind of source"), SOURCES)),
+        _ => fault(format!("`{kind}:` is no kind of source"), SOURCES),
     }
+}
+
+/// Does it begin with the number of a machine, as a camera's address does without its `rtsp://`?
+fn is_address(text: &str) -> bool {
+    text.split(['/', ':']).next().is_some_and(|host| host.parse::<IpAddr>().is_ok())
 }
 
 fn rtsp(rest: &str) -> Result<(), (String, &'static str)> {

@@ -15,6 +15,11 @@ pub(in crate::config) fn files(config: &Config, base: &Path) -> Vec<Finding> {
     for (index, camera) in config.cameras.iter().enumerate() {
         let key = |name: &str| format!("camera[{index}].{name}");
         match source_path(&camera.source) {
+            Some(("file", path)) if !base.join(path).exists() => {
+                let remedy = "put it there or correct the path; the address of a camera begins with `rtsp://`";
+                let problem = format!("`{}` does not exist", base.join(path).display());
+                report.add(Code::NoFile, &key("source"), problem, remedy);
+            }
             Some(("file", path)) => file(&key("source"), &base.join(path), &mut report),
             Some(("images", path)) => folder(&key("source"), &base.join(path), &mut report),
             _ => {}

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Code, Finding};
-use super::{Config, Faces, Outbox, Plates, Privacy, Provider, Sense, Site, Visits, duration};
+use super::{Config, Faces, Outbox, Plates, Privacy, Provider, Sense, Site, Storage, Visits, duration};
 use crate::domain::plate::grammar::Grammar;
 use crate::domain::sync::TrustedKey;
 pub(super) use files::files;
@@ -31,6 +31,7 @@ pub(super) fn values(config: &Config) -> Vec<Finding> {
     plates(&config.plates, &mut report);
     faces(&config.faces, &mut report);
     visits(&config.visits, &config.site, &mut report);
+    storage(&config.storage, &mut report);
     report.number("members.max_members", config.members.max_members, 1..=5_000_000);
     report.time("health.interval", config.health.interval, Duration::from_secs(5)..=HOUR);
     trusted_keys("members", &config.members.trusted_keys, &mut report);
@@ -212,6 +213,15 @@ fn trusted_keys(table: &str, keys: &[String], report: &mut Report) {
         if let Err(error) = TrustedKey::parse(key) {
             let remedy = "write 64 hexadecimal digits, or a file with its folder, such as `./platform.pub`";
             report.add(Code::TrustedKey, &format!("{table}.trusted_keys[{index}]"), error.to_string(), remedy);
+        }
+    }
+}
+
+fn storage(storage: &Storage, report: &mut Report) {
+    for (name, path) in [("folder", &storage.folder), ("control_socket", &storage.control_socket)] {
+        if path.as_os_str().is_empty() {
+            let remedy = "write a path, or leave the key out";
+            report.add(Code::BadValue, &format!("storage.{name}"), "the path is empty", remedy);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::manifest::{ManifestError, Model};
-use super::{Pack, PackFolders, Task};
-use crate::config::{Faces, Plates};
+use super::{Pack, PackFolders, Task, packs_in};
+use crate::config::{Code, Config, Faces, Finding, Plates};
 
 /// Opened packs in the order in which they are asked.
 #[derive(Clone, Debug)]
@@ -37,6 +37,37 @@ impl Chosen {
         let key = if task.is_face() { "faces.packs" } else { "plates.packs" };
         let (names, task) = (names.join("`, `"), task.word());
         format!("no model for `{task}` in `{names}`; name a pack that has one in `{key}` or with --pack")
+    }
+}
+
+/// Packs of the settings that cannot be opened; relative folders are relative to `base`. A folder that does not exist
+/// is told by the check of files.
+pub fn faults(config: &Config, base: &Path) -> Vec<Finding> {
+    let (plates, faces) = (&config.plates, &config.faces);
+    let tables = [("plates", &plates.packs, &plates.pack_folders), ("faces", &faces.packs, &faces.pack_folders)];
+    let mut findings = Vec::new();
+    for (table, names, folders) in tables {
+        let folders = PackFolders::new(folders, base);
+        for (index, name) in names.iter().enumerate() {
+            let Err(error) = super::open(name, &folders, base) else { continue };
+            let (problem, remedy) = match error {
+                ManifestError::NotFound { .. } if name.contains('/') => continue,
+                ManifestError::NotFound { .. } => (format!("there is no pack `{name}`"), instead_of(name, &folders)),
+                other => (other.to_string(), format!("`forecourt models verify {name}` looks at all of it")),
+            };
+            findings.push(Finding::new(Code::NoPack, format!("{table}.packs[{index}]"), problem, remedy));
+        }
+    }
+    findings
+}
+
+/// The pack that was probably meant, or where to see which there are.
+fn instead_of(name: &str, folders: &PackFolders) -> String {
+    let slips = |known: &String| strsim::damerau_levenshtein(known, name);
+    let near = packs_in(folders).into_iter().map(|(known, _)| known).min_by_key(slips);
+    match near.filter(|known| slips(known) <= 2) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`forecourt models list` tells which there are".to_owned(),
     }
 }
 

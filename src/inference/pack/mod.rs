@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use boxes::{BoxLayout, Column, CornerOrder, Points, RowWord};
 pub use calibration::CalibrationSpec;
-pub use choose::{Chosen, prefer, prefer_faces};
+pub use choose::{Chosen, faults, prefer, prefer_faces};
 pub(crate) use confusions::read as read_confusions;
 pub use faces::{Align, Likeness, LookWord, YunetScore};
 pub use find::{PackFolders, SHIPPED, packs_in};
