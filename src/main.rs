@@ -7,11 +7,11 @@ use anyhow::Context;
 use clap::Parser;
 use forecourt::cli::{Cli, Command};
 use forecourt::commands::{self, Exit};
-use forecourt::config::ConfigErrors;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     forecourt::camera::process::prepare();
+    commands::closed::end_quietly();
     let cli = Cli::parse();
     if let Err(error) = start_logging(&cli) {
         report(&error);
@@ -19,8 +19,7 @@ fn main() -> ExitCode {
     }
     let exit = commands::run(cli).unwrap_or_else(|error| {
         report(&error);
-        // Whatever the command was: wrong settings have an exit code of their own.
-        if error.is::<ConfigErrors>() { Exit::Config } else { Exit::Failed }
+        Exit::of(&error)
     });
     ExitCode::from(exit as u8)
 }

@@ -130,3 +130,15 @@ fn snapshot_refuses_what_is_no_picture_file_before_it_opens_a_camera() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(words(&refused).contains("neither .png nor .jpg"), "{}", words(&refused));
 }
+
+#[test]
+fn a_camera_is_asked_for_and_none_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("forecourt.toml");
+    std::fs::write(&empty, "").unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_forecourt"));
+    let output =
+        program.arg("--config").arg(&empty).args(["camera", "snapshot", "gate", "-o", "a.png"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(words(&output).contains("There is no camera `gate`: none is configured"), "{}", words(&output));
+}

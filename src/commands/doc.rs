@@ -36,7 +36,7 @@ pub fn run(args: Args, _: &Global) -> anyhow::Result<Exit> {
     match args.action {
         Action::Man { folder } => man(command, &folder)?,
         Action::Completions { shell } => {
-            clap_complete::generate(shell, &mut command, "forecourt", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut command, "forecourt", &mut super::closed::stdout());
         }
     }
     Ok(Exit::Ok)

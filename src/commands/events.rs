@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::bail;
 use clap::Subcommand;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
@@ -60,6 +59,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
                 Some(answer) => answer,
                 None => offline(&loaded, |spool| control::explain(&id, |seq| spool.event(seq)))?,
             };
+            if answer.is_null() {
+                eprintln!("No event `{id}` waits in the outbox; it was delivered, dropped, or never existed.");
+                return Ok(Exit::NotFound);
+            }
             println!("{}", serde_json::to_string_pretty(&answer)?);
             Ok(Exit::Ok)
         }
@@ -71,7 +74,7 @@ fn tail(socket: &std::path::Path, json: bool) -> anyhow::Result<Exit> {
         eprintln!("No service answers on `{}`; start it with `forecourt run`.", socket.display());
         return Ok(Exit::NotRunning);
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = super::closed::stdout();
     for event in events {
         let event = event?;
         if json {
@@ -105,10 +108,10 @@ fn outbox(events: &Value, json: bool) -> anyhow::Result<Exit> {
 pub(super) fn offline(loaded: &Loaded, ask: impl FnOnce(&View) -> Answer) -> anyhow::Result<Value> {
     let folder = loaded.base.join(&loaded.config.storage.folder);
     if !folder.join(crate::store::spool::FILE_NAME).exists() {
-        bail!(
+        return Err(super::not_running(format!(
             "no spool in `{}` (`storage.folder`), and no service runs; name the settings with `--config`",
             folder.display()
-        );
+        )));
     }
     ask(&View::open(&folder)?).map_err(|words| anyhow::anyhow!(words))
 }
@@ -172,6 +175,12 @@ fn about(kind: &str, data: &Value) -> String {
         "device-camera" => {
             let reason = data["reason"].as_str().map_or_else(String::new, |reason| format!(", {reason}"));
             format!("{} is {}{reason}", word("camera"), word("state"))
+        }
+        "health" => {
+            let reasons = data["reasons"].as_array().into_iter().flatten();
+            let words: Vec<&str> = reasons.filter_map(|reason| reason["words"].as_str()).collect();
+            let words = if words.is_empty() { "nothing is wrong".to_owned() } else { words.join("; ") };
+            format!("{} of 100: {words}", data["score"])
         }
         _ => data.to_string(),
     }

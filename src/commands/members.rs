@@ -61,7 +61,7 @@ enum Action {
 /// Runs it.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let place = Place::of(global)?;
-    let outcome = match args.action {
+    match args.action {
         Action::Import(args) => import::run(args, &place, global.json),
         Action::Export(args) => write::run(args, &place, global.json),
         Action::List(args) => look::list(args, &place, global.json),
@@ -74,13 +74,5 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Action::Keygen(args) => keygen::run(&args, global.json),
         Action::Sign(args) => sign::sign(&args, &place, global.json),
         Action::Publish(args) => sign::publish(&args, &place),
-    };
-    // `members export | head` has shown what was asked for.
-    outcome.or_else(|error| if nobody_listens(&error) { Ok(Exit::Ok) } else { Err(error) })
-}
-
-/// Did the reader of our standard output go away?
-fn nobody_listens(error: &anyhow::Error) -> bool {
-    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+    }
 }

@@ -7,6 +7,7 @@
 
 pub mod camera;
 pub mod clock;
+pub mod closed;
 pub mod config;
 #[cfg(feature = "broker")]
 pub mod demo;
@@ -27,7 +28,12 @@ pub mod status;
 mod vision;
 pub mod visits;
 
+use jiff::Timestamp;
+
 use crate::cli::{Cli, Command};
+use crate::config::ConfigErrors;
+use crate::inference::pack::ManifestError;
+use crate::pipeline::replay::NoCamera;
 
 /// Exit codes; documented in `docs/commands.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,44 @@ pub fn told(error: &anyhow::Error) -> String {
         before if before.contains(&words) => told,
         before => format!("{before}: {words}"),
     })
+}
+
+impl Exit {
+    /// The code of an error that ended a command, whatever the command was.
+    pub fn of(error: &anyhow::Error) -> Self {
+        let code = |cause: &(dyn std::error::Error + 'static)| {
+            if let Some(stated) = cause.downcast_ref::<Stated>() {
+                return Some(stated.exit);
+            }
+            let no_pack = matches!(cause.downcast_ref(), Some(ManifestError::NotFound { .. }));
+            let missing = no_pack || cause.is::<NoCamera>();
+            cause.is::<ConfigErrors>().then_some(Self::Config).or(missing.then_some(Self::NotFound))
+        };
+        error.chain().find_map(code).unwrap_or(Self::Failed)
+    }
+}
+
+/// An error with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+struct Stated {
+    exit: Exit,
+    words: String,
+}
+
+/// The command line cannot be meant: options that do not go together, or one that is missing.
+fn usage(words: impl Into<String>) -> anyhow::Error {
+    Stated { exit: Exit::Usage, words: words.into() }.into()
+}
+
+/// Only the service could have answered.
+fn not_running(words: impl Into<String>) -> anyhow::Error {
+    Stated { exit: Exit::NotRunning, words: words.into() }.into()
+}
+
+/// An instant as it is typed.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "write date, time and offset, such as 2026-03-31T08:00:00+08:00".to_owned())
 }
 
 /// Runs what was typed.

@@ -22,7 +22,8 @@ pub struct Args {
     /// Recordings, or folders of pictures, played one after the other.
     #[arg(required = true, value_name = "CLIP")]
     clips: Vec<PathBuf>,
-    /// Camera whose role, zones and rate hold; needed when the settings have several.
+    /// Camera whose role, zones and rate hold; needed when the settings have several. Settings without a camera take
+    /// the clip for an entrance.
     #[arg(long, value_name = "ID")]
     camera: Option<String>,
     /// Members from a CSV or JSON Lines file instead of the box's list.
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long = "pack", value_name = "NAME_OR_DIR")]
     packs: Vec<String>,
     /// When the first clip began; the time its file was last written when absent.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::instant)]
     start: Option<Timestamp>,
 }
 
@@ -42,6 +43,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let (mut config, base) = (loaded.config, loaded.base);
     pack::prefer(&mut config.plates, &args.packs, &base, &[Task::PlateDetect, Task::PlateOcr])?;
     pack::prefer_faces(&mut config.faces, &args.packs, &base, &[Task::FaceDetect, Task::FaceEmbed])?;
+    if config.cameras.is_empty() && args.camera.is_none() {
+        config.cameras.push(replay::stand_in(&config, &args.clips[0]));
+    }
     let start = replay::start_of(&args.clips[0], args.start)?;
     let members = open_members(&config, &base, args.members.as_deref(), start)?;
     let mut replay = Replay::new(&config, &base, args.camera.as_deref(), members, start)?;
@@ -62,7 +66,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         told.summary(&status);
     }
     if skipped > 0 {
-        eprintln!("{skipped} pictures could not be read and were passed over; `--log warn` names them.");
+        let were = if skipped == 1 { "picture was" } else { "pictures were" };
+        eprintln!("{skipped} {were} passed over as unreadable; the warnings name them.");
         return Ok(Exit::Refused);
     }
     Ok(Exit::Ok)
@@ -117,7 +122,7 @@ impl Told {
             "departure" => self.departures += 1,
             _ => {}
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = super::closed::stdout();
         if json {
             out.write_all(&event.payload)?;
             out.write_all(b"\n")?;

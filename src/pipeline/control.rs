@@ -291,15 +291,14 @@ pub fn outbox(queued: Result<Vec<QueuedEvent>, SpoolError>, epoch: &str) -> Answ
     Ok(Value::Array(rows.collect()))
 }
 
-/// One waiting event, whole; `find` looks it up by its number.
+/// One waiting event, whole, or `null` when none of that id waits; `find` looks it up by its number.
 pub fn explain(id: &str, find: impl FnOnce(u64) -> Result<Option<QueuedEvent>, SpoolError>) -> Answer {
-    let unknown = || format!("no event `{id}` waits in the outbox; it was delivered, dropped, or never existed");
     // The number stands behind the last hyphen; the payload knows the whole id, also that of an earlier epoch.
-    let seq = id.rsplit_once('-').and_then(|(_, seq)| seq.parse().ok()).ok_or_else(unknown)?;
-    let event = find(seq).map_err(|error| error.to_string())?.ok_or_else(unknown)?;
+    let Some(seq) = id.rsplit_once('-').and_then(|(_, seq)| seq.parse().ok()) else { return Ok(Value::Null) };
+    let Some(event) = find(seq).map_err(|error| error.to_string())? else { return Ok(Value::Null) };
     let payload: Value = serde_json::from_slice(&event.payload).map_err(|error| error.to_string())?;
     if payload["id"] != id {
-        return Err(unknown());
+        return Ok(Value::Null);
     }
     Ok(json!({ "class": class(event.class), "topic": event.topic, "event": payload }))
 }

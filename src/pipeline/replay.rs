@@ -14,7 +14,7 @@ use super::members::{Directory, FaceMatching, Signage};
 use super::rules::{Rules, RulesStatus, compose_drops, time_zone};
 use crate::camera::{self, FrameSource};
 use crate::clock::{Boot, Clock};
-use crate::config::Config;
+use crate::config::{Camera, Config, Sense};
 use crate::domain::Uptime;
 use crate::domain::observation::StageTimes;
 use crate::store::members::MemberStore;
@@ -167,15 +167,38 @@ pub fn open(clip: &Path) -> anyhow::Result<Box<dyn FrameSource>> {
     camera::open_clip(clip).with_context(|| format!("cannot replay `{}`", clip.display()))
 }
 
-fn choose<'a>(config: &'a Config, wanted: Option<&str>) -> anyhow::Result<&'a crate::config::Camera> {
+/// A camera for settings that have none: called after the clip, at an entrance, without zones. It sees faces when packs
+/// for them are named.
+pub fn stand_in(config: &Config, clip: &Path) -> Camera {
+    let name = clip.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' };
+    let id: String = name.chars().map(plain).take(64).collect();
+    let id = if id.is_empty() { "clip".to_owned() } else { id };
+    let mut camera = Camera { id, ..Camera::default() };
+    if !config.faces.packs.is_empty() {
+        camera.read.push(Sense::Face);
+    }
+    camera
+}
+
+/// The settings have no camera of the name that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings have no camera `{wanted}`; they have {known}")]
+pub struct NoCamera {
+    wanted: String,
+    known: String,
+}
+
+fn choose<'a>(config: &'a Config, wanted: Option<&str>) -> anyhow::Result<&'a Camera> {
     let ids = || config.cameras.iter().map(|camera| camera.id.as_str()).collect::<Vec<_>>().join(", ");
     match (wanted, config.cameras.as_slice()) {
         (None, [only]) => Ok(only),
-        (_, []) => bail!("the settings have no camera; add a `[[camera]]` whose role and zones the clip is to have"),
+        (None, []) => bail!("the settings have no camera; add a `[[camera]]` whose role and zones the clip is to have"),
         (None, _) => bail!("the settings have several cameras; choose one with `--camera`: {}", ids()),
-        (Some(id), cameras) => cameras
-            .iter()
-            .find(|camera| camera.id == id)
-            .with_context(|| format!("the settings have no camera `{id}`; they have {}", ids())),
+        (Some(id), cameras) => {
+            let known = if cameras.is_empty() { "none".to_owned() } else { ids() };
+            let found = cameras.iter().find(|camera| camera.id == id);
+            Ok(found.ok_or_else(|| NoCamera { wanted: id.to_owned(), known })?)
+        }
     }
 }

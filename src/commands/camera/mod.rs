@@ -70,7 +70,12 @@ impl Choice {
         let is_source = wanted.contains([':', '/']) || Path::new(wanted).exists();
         if !is_source {
             let ids: Vec<&str> = known.iter().map(|camera| camera.id.as_str()).collect();
-            eprintln!("There is no camera `{wanted}` in the settings, which know: {}.", ids.join(", "));
+            match ids.as_slice() {
+                [] => eprintln!(
+                    "There is no camera `{wanted}`: none is configured; name a settings file with `--config FILE`, or a source."
+                ),
+                ids => eprintln!("There is no camera `{wanted}` in the settings, which know: {}.", ids.join(", ")),
+            }
             return Ok(Vec::new());
         }
         let here = std::path::absolute(".")?;

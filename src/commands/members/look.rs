@@ -1,6 +1,6 @@
 //! `members list` and `members show`, and how a member looks on a terminal.
 
-use std::io::{BufWriter, Write, stdout};
+use std::io::{BufWriter, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::super::Exit;
+use super::super::closed::stdout;
 use super::Place;
 use crate::domain::member::{Member, NotMatched};
 use crate::store::members::{Filter, Format, SpaceCount, StoreError, object};
@@ -43,7 +44,7 @@ pub(super) fn list(args: ListArgs, place: &Place, json: bool) -> anyhow::Result<
     let limit = (args.limit > 0).then_some(args.limit);
     let filter = Filter { tier: args.tier, list: args.list, organisation: args.organisation, limit };
     if json {
-        store.export(&filter, Format::JsonLines, BufWriter::new(stdout().lock()))?;
+        store.export(&filter, Format::JsonLines, BufWriter::new(stdout()))?;
         return Ok(Exit::Ok);
     }
     let now = Timestamp::now();

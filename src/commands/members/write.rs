@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::super::Exit;
+use super::super::closed::stdout;
 use super::Place;
 use super::import::FormatArg;
 use crate::disk::{Rights, Whole};
@@ -39,10 +40,13 @@ pub(super) fn run(args: Args, place: &Place, json: bool) -> anyhow::Result<Exit>
     };
     match &args.file {
         None => {
-            store.export(&Filter::default(), format, BufWriter::new(std::io::stdout().lock()))?;
+            // Told before: what a reader saw of it before he went away has left the box, too.
+            store.record(Action::MembersExported, "", &json!({ "to_file": false }))?;
+            store.export(&Filter::default(), format, BufWriter::new(stdout()))?;
         }
         Some(file) => {
             let written = to_file(file, |sink| Ok(store.export(&Filter::default(), format, sink)?))?;
+            store.record(Action::MembersExported, "", &json!({ "to_file": true }))?;
             if json {
                 println!("{}", json!({ "written": written, "file": file }));
             } else {
@@ -50,7 +54,6 @@ pub(super) fn run(args: Args, place: &Place, json: bool) -> anyhow::Result<Exit>
             }
         }
     }
-    store.record(Action::MembersExported, "", &json!({ "to_file": args.file.is_some() }))?;
     Ok(Exit::Ok)
 }
 

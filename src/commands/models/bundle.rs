@@ -42,7 +42,7 @@ pub struct SignArgs {
     #[arg(long, value_name = "NUMBER")]
     ratchet: u64,
     /// Instant after which no box installs it any more, such as `2027-06-30T00:00:00Z`.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::commands::instant)]
     expires: Option<Timestamp>,
 }
 
@@ -101,9 +101,10 @@ pub fn sign(args: &SignArgs) -> anyhow::Result<Exit> {
 
 fn manifest(folder: &Path) -> anyhow::Result<pack::Manifest> {
     let folder = std::path::absolute(folder)?;
-    let name = folder.file_name().and_then(|name| name.to_str()).context("name the folder of the pack")?.to_owned();
-    let above = folder.parent().context("name the folder of the pack")?.to_owned();
-    Ok(pack::open(&name, &PackFolders::only(vec![above.clone()]), &above)?.manifest)
+    let name = folder.file_name().and_then(|name| name.to_str()).context("name the folder of the pack")?;
+    let above = folder.parent().context("name the folder of the pack")?;
+    anyhow::ensure!(folder.is_dir(), "there is no folder `{}`; name the one that holds `pack.toml`", folder.display());
+    Ok(pack::open(name, &PackFolders::only(vec![above.to_owned()]), above)?.manifest)
 }
 
 /// Asks for the password at the terminal when the key has one.

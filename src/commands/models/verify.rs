@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::super::vision::Setup;
 use crate::inference::Solo;
-use crate::inference::pack::{self, Model, Pack, packs_in};
+use crate::inference::pack::{self, ManifestError, Model, Pack, packs_in};
 
 /// One check and how it ended.
 struct Check {
@@ -16,7 +16,7 @@ struct Check {
     fault: Option<String>,
 }
 
-/// Checks packs; exit code 5 when one is refused.
+/// Checks packs; exit code 5 when one is refused, 4 when all there is to say is that one does not exist.
 pub fn run(names: &[String], setup: &Setup, as_json: bool) -> anyhow::Result<Exit> {
     let here = std::env::current_dir()?;
     let folders = setup.folders();
@@ -30,6 +30,8 @@ pub fn run(names: &[String], setup: &Setup, as_json: bool) -> anyhow::Result<Exi
         return Ok(Exit::NotFound);
     }
     let mut checks = Vec::new();
+    let is_missing = |pack: &Result<Pack, ManifestError>| matches!(pack, Err(ManifestError::NotFound { .. }));
+    let missing = packs.iter().filter(|(_, pack)| is_missing(pack)).count();
     for (name, pack) in packs {
         let fault = pack.as_ref().err().map(ToString::to_string);
         checks.push(Check { pack: name.clone(), what: "manifest".to_owned(), fault });
@@ -38,7 +40,11 @@ pub fn run(names: &[String], setup: &Setup, as_json: bool) -> anyhow::Result<Exi
         }
     }
     tell(&checks, as_json)?;
-    Ok(if checks.iter().all(|check| check.fault.is_none()) { Exit::Ok } else { Exit::Refused })
+    Ok(match checks.iter().filter(|check| check.fault.is_some()).count() {
+        0 => Exit::Ok,
+        faults if faults == missing => Exit::NotFound,
+        _ => Exit::Refused,
+    })
 }
 
 fn check_pack(name: &str, pack: &Pack, setup: &Setup, checks: &mut Vec<Check>) {

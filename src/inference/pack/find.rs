@@ -94,15 +94,21 @@ pub(super) fn open(name: &str, folders: &PackFolders, base: &Path) -> Result<Pac
             looked.push(folder.join(name));
         }
     }
-    looked.push(as_folder.clone());
+    if !looked.contains(&as_folder) {
+        looked.push(as_folder.clone());
+    }
     // `canonicalize` gives `.` and `dir/..` a base name.
     let real = as_folder.canonicalize().unwrap_or(as_folder);
+    let is_folder = real.is_dir();
     let found = match (real.parent(), real.file_name().and_then(|name| name.to_str())) {
         (Some(parent), Some(name)) => open_in(parent, name)?,
         _ => None,
     };
     looked.retain(|folder| !is_name || folder.parent().is_some_and(Path::is_dir));
-    found.ok_or_else(|| ManifestError::NotFound { name: name.to_owned(), looked })
+    found.ok_or_else(|| match is_folder {
+        true => ManifestError::Wrong { path: base.join(name), reason: "the folder holds no `pack.toml`".to_owned() },
+        false => ManifestError::NotFound { name: name.to_owned(), looked },
+    })
 }
 
 /// `None` when there is nothing of that name in the folder.

@@ -115,9 +115,22 @@ pub(super) fn not_text(first: &[u8]) -> Option<Fault> {
         [0x1F, 0x8B, ..] => {
             fault("the file is compressed with gzip", "unpack it first: `zcat FILE | forecourt members import -`")
         }
-        _ if first.contains(&0) => utf16(),
+        [0xFF, 0xD8, 0xFF, ..] | [0x89, b'P', b'N', b'G', ..] => {
+            fault("the file is a picture", "name the list of members; `forecourt members enroll` takes photos")
+        }
+        _ if first.starts_with(b"SQLite format 3\0") => fault("the file is a database", "export it as `CSV UTF-8`"),
+        _ if first.starts_with(b"%PDF-") => fault("the file is a PDF document", "export the list as `CSV UTF-8`"),
+        _ if every_other_is_zero(first) => utf16(),
+        _ if first.contains(&0) => fault("the file is no text", "name a CSV or JSON Lines file"),
         _ => None,
     }
+}
+
+/// Letters of the Latin alphabet in UTF-16: zeros in half of the places, and in no other.
+fn every_other_is_zero(first: &[u8]) -> bool {
+    let zeros = |start: usize| first.iter().skip(start).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    even.min(odd) == 0 && even.max(odd) * 4 >= first.len()
 }
 
 fn utf16() -> Option<Fault> {

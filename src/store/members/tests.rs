@@ -151,6 +151,11 @@ fn files_that_are_no_text_are_named_for_what_they_are() {
         (b"PK\x03\x04 sheet".to_vec(), "workbook"),
         (b"\x1F\x8B\x08\x00".to_vec(), "gzip"),
         (b"[{\"member_ref\": \"m1\"}]".to_vec(), "JSON list"),
+        (b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01".to_vec(), "a picture"),
+        (b"\x89PNG\r\n\x1A\n\x00\x00\x00\x0DIHDR".to_vec(), "a picture"),
+        (b"SQLite format 3\x00\x10\x00".to_vec(), "a database"),
+        (b"%PDF-1.7\n".to_vec(), "a PDF"),
+        (b"\x7FELF\x02\x01\x01\x00\x00\x00\x00\x00".to_vec(), "no text"),
         (b"member_ref,plate,\xD5\xFE\n".to_vec(), "not UTF-8"),
     ] {
         let report = store.import(bytes.as_slice(), &skip, &mut |_| {}).unwrap();
