@@ -157,3 +157,71 @@ fn eval_of_matching_measures_thresholds_that_a_pack_can_carry() {
         run(folder.path(), &["models", "eval", "--labels", "labels.csv", "--task", "plate-ocr", "--calibration"]);
     assert!(text(&misplaced.stderr).contains("plate-match"));
 }
+
+#[test]
+fn pictures_without_a_plate_are_counted_apart() {
+    let (folder, picture) = desk();
+    // The pack finds its plate in every picture: in one that shows none it is a false plate.
+    std::fs::copy(&picture, folder.path().join("yard.png")).unwrap();
+    let labels = "file,plate,x1,y1,x2,y2,corners,colour\n\
+        gate.png,皖A12345,150,80,480,250,,blue\n\
+        yard.png,,,,,,,\n";
+    std::fs::write(folder.path().join("labels.csv"), labels).unwrap();
+    let words = ["models", "eval", "--labels", "labels.csv", "--pack", "pack", "--task"];
+    let found = told(&run(folder.path(), &[&words[..], &["plate-read", "--json"]].concat()));
+    assert_eq!((&found["n"], &found["recall"], &found["exact"]), (&1.into(), &1.0.into(), &1.0.into()));
+    assert_eq!((&found["pictures_without_plate"], &found["false_plates"]), (&1.into(), &1.into()));
+    let table = run(folder.path(), &[&words[..], &["plate-read"]].concat());
+    let wanted = "1 pictures without a plate; in 1 of them something was taken for one.";
+    assert!(text(&table.stdout).contains(wanted), "{}", text(&table.stdout));
+    // Nothing that could be measured is left.
+    std::fs::write(folder.path().join("labels.csv"), "file,plate\ngone.png,皖A12345\n").unwrap();
+    let output = run(folder.path(), &[&words[..], &["plate-read", "--json"]].concat());
+    let nothing = told(&output);
+    assert_eq!((output.status.code(), &nothing["n"], &nothing["refused"]), (Some(5), &0.into(), &1.into()));
+    assert!(nothing["recall"].is_null() && nothing["exact"].is_null(), "{nothing}");
+}
+
+#[test]
+fn a_recording_is_replayed_without_a_camera_in_the_settings() {
+    let (folder, picture) = desk();
+    std::fs::write(folder.path().join("forecourt.toml"), "").unwrap();
+    std::fs::write(folder.path().join("members.csv"), "member_ref,plate\nm-1,皖A12345\n").unwrap();
+    let clip = folder.path().join("my gate.d");
+    std::fs::create_dir(&clip).unwrap();
+    for n in 0..12 {
+        std::fs::copy(&picture, clip.join(format!("{n:02}.png"))).unwrap();
+    }
+    let words = ["-c", "forecourt.toml", "replay", "my gate.d", "--members", "members.csv", "--pack", "pack", "--json"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let events: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let data = &events[0]["data"];
+    assert_eq!((&data["member_ref"], &data["camera"]), (&"m-1".into(), &"my-gate".into()), "{events:?}");
+}
+
+#[test]
+fn what_does_not_exist_and_what_cannot_be_meant_have_exit_codes_of_their_own() {
+    let (folder, _) = desk();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("forecourt.toml"), "[[camera]]\nid = \"gate\"\nsource = \"rtsp://cam/1\"\n")
+        .unwrap();
+    std::fs::write(folder.path().join("members.csv"), "member_ref,plate\nm-1,皖A12345\n").unwrap();
+    let replay = ["-c", "forecourt.toml", "replay", "gate.png", "--members", "members.csv", "--pack"];
+    for (words, code, told) in [
+        (&["models", "verify", "nosuch"][..], 4, "no pack `nosuch`"),
+        (&["models", "verify", "empty"], 5, "the folder holds no"),
+        (&["models", "verify", "nosuch", "empty"], 5, "no pack `nosuch`"),
+        (&["models", "pack", "nosuch"], 1, "there is no folder"),
+        (&["models", "eval", "--task", "face-verify", "--labels", "x"], 2, "`--pairs`"),
+        (&["models", "eval", "--task", "plate-read"], 2, "`--labels`"),
+        (&["models", "eval", "--task", "plate-ocr", "--labels", "x", "--calibration"], 2, "plate-match"),
+        (&[&replay[..], &["nosuch"]].concat(), 4, "no pack `nosuch`"),
+        (&[&replay[..], &["pack", "--camera", "nope"]].concat(), 4, "no camera `nope`; they have gate"),
+    ] {
+        let output = run(folder.path(), words);
+        let all = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {all}");
+        assert!(all.replace(['\n', '│'], " ").split_whitespace().collect::<Vec<_>>().join(" ").contains(told), "{all}");
+    }
+}

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use tracing::warn;
 
 use super::{FrameSource, Grabbed, Picture};
+use crate::disk;
+use crate::domain::frame::{JPEG_PADDING, jpeg_ends};
 
 /// Pictures a second when nothing else is said.
 pub const DEFAULT_FPS: f32 = 10.0;
@@ -58,8 +60,13 @@ pub(crate) fn read_picture(path: &Path) -> Result<(u32, u32, Vec<u8>)> {
     let shown = path.display();
     let reader = image::ImageReader::open(path).with_context(|| format!("cannot open the picture `{shown}`"))?;
     let reader = reader.with_guessed_format().with_context(|| format!("cannot read the picture `{shown}`"))?;
-    // The words of the error hold those of its cause already.
-    let rgb = reader.decode().map_err(|error| anyhow!("cannot decode the picture `{shown}`: {error}"))?.into_rgb8();
+    let tail = disk::tail(path, JPEG_PADDING).with_context(|| format!("cannot read the picture `{shown}`"))?;
+    let cut_off = reader.format() == Some(image::ImageFormat::Jpeg) && !jpeg_ends(&tail);
+    ensure!(!cut_off, "the picture `{shown}` is cut off");
+    // The words of the error hold those of its cause already; some stand on several lines.
+    let words = |error: image::ImageError| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let rgb = reader.decode().map_err(|error| anyhow!("cannot decode the picture `{shown}`: {}", words(error)))?;
+    let rgb = rgb.into_rgb8();
     let (width, height) = rgb.dimensions();
     let mut bytes = rgb.into_raw();
     bytes.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
@@ -80,7 +87,7 @@ impl FrameSource for ImageFolder {
                 }
                 Err(error) => {
                     self.skipped += 1;
-                    warn!(error = format!("{error:#}"), "Picture skipped.");
+                    warn!(error = %format_args!("{error:#}"), "Picture skipped.");
                 }
             }
         }
@@ -136,6 +143,28 @@ mod tests {
         assert!(source.next().unwrap().is_none());
         assert!(source.next().unwrap().is_none());
         assert_eq!(source.skipped(), 1);
+    }
+
+    #[test]
+    fn a_photograph_that_is_cut_off_is_passed_over_and_told_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("a.jpg");
+        image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&whole).unwrap();
+        assert!(read_picture(&whole).is_ok());
+        let bytes = std::fs::read(&whole).unwrap();
+        std::fs::write(folder.path().join("b.jpg"), &bytes[..bytes.len() - 40]).unwrap();
+        std::fs::write(folder.path().join("c.jpg"), [&bytes[..20], &[0xFF, 0xD9]].concat()).unwrap();
+        std::fs::write(folder.path().join("d.jpg"), "no picture").unwrap();
+        let mut source = ImageFolder::open(folder.path(), 10.0).unwrap();
+        assert_eq!(source.next().unwrap().unwrap().seq, 0);
+        assert!(source.next().unwrap().is_none());
+        assert_eq!(source.skipped(), 3);
+        for name in ["b.jpg", "c.jpg", "d.jpg"] {
+            let words = format!("{:#}", read_picture(&folder.path().join(name)).unwrap_err());
+            assert!(words.contains(name) && !words.contains('\n'), "{words}");
+        }
+        let cut = read_picture(&folder.path().join("b.jpg")).unwrap_err().to_string();
+        assert!(cut.ends_with("is cut off"), "{cut}");
     }
 
     #[test]

@@ -2,6 +2,15 @@
 
 use super::Uptime;
 
+/// How far from the end of a JPEG file its end is looked for, bytes: some cameras write padding behind it.
+pub const JPEG_PADDING: u64 = 65_536;
+
+/// Do the last bytes of a JPEG hold its end-of-image marker? Decoders fill the missing part of one that is cut off with
+/// grey: a car would be "no plate".
+pub fn jpeg_ends(tail: &[u8]) -> bool {
+    tail.windows(2).any(|pair| pair == [0xFF, 0xD9])
+}
+
 /// A picture: 8-bit BGR, row by row, no padding.
 #[derive(Clone, PartialEq)]
 pub struct Frame {

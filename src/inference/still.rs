@@ -1,13 +1,13 @@
 //! A picture file as a frame: JPEG, PNG, BMP or PNM, turned upright as its EXIF data says.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Context;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use crate::disk;
 use crate::domain::Uptime;
-use crate::domain::frame::Frame;
+use crate::domain::frame::{Frame, JPEG_PADDING, jpeg_ends};
 
 /// Longest side that is read; larger than any camera's picture.
 const LONGEST: u32 = 16_384;
@@ -25,8 +25,9 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     anyhow::ensure!(!is_empty, "is empty; copy it again");
     let mut reader =
         ImageReader::open(path).context("cannot be read")?.with_guessed_format().context("cannot be read")?;
-    // The decoder fills the missing part of a JPEG with grey: a car would be "no plate".
-    anyhow::ensure!(reader.format() != Some(ImageFormat::Jpeg) || has_end(path)?, "is cut off; copy it again");
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let cut_off = is_jpeg && !jpeg_ends(&disk::tail(path, JPEG_PADDING).context("cannot be read")?);
+    anyhow::ensure!(!cut_off, "is cut off; copy it again");
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LONGEST), Some(LONGEST));
     limits.max_alloc = Some(MOST_BYTES);
@@ -44,17 +45,6 @@ fn decode(path: &Path) -> anyhow::Result<Frame> {
     let mut bgr = pixels.into_raw();
     bgr.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
     Frame::new(0, Uptime::ZERO, width, height, bgr).context("has no pixels")
-}
-
-/// Does a JPEG hold its end-of-image marker? Some cameras write padding behind it.
-fn has_end(path: &Path) -> anyhow::Result<bool> {
-    const PADDING: u64 = 65_536;
-    let mut file = std::fs::File::open(path).context("cannot be read")?;
-    let length = file.metadata().context("cannot be read")?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(PADDING))).context("cannot be read")?;
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail).context("cannot be read")?;
-    Ok(tail.windows(2).any(|pair| pair == [0xFF, 0xD9]))
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use super::super::Exit;
 use super::super::vision::Setup;
+use super::super::{Exit, usage};
 use super::faces;
 use super::labels::{self, Label, Picture};
 use super::plate_match;
@@ -106,16 +106,16 @@ pub struct Seen {
 
 /// Runs it; exit code 5 when a picture could not be read.
 pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
-    ensure!(
-        !args.calibration || args.task == Task::PlateMatch,
-        "`--calibration` goes with `--task plate-match`, which measures the thresholds"
-    );
+    if args.calibration && args.task != Task::PlateMatch {
+        return Err(usage("`--calibration` goes with `--task plate-match`, which measures the thresholds"));
+    }
     if args.task.is_face() {
         let setup = setup.prefer_faces(&args.pack, args.task.needed())?;
         return faces::run(&args, setup, as_json);
     }
-    let labels =
-        args.labels.as_deref().context("this task needs labelled pictures; name their table with `--labels`")?;
+    let Some(labels) = args.labels.as_deref() else {
+        return Err(usage("this task needs labelled pictures; name their table with `--labels`"));
+    };
     let mut setup = setup.prefer(&args.pack, args.task.needed())?;
     setup.config.plates.min_width_px = 0.0;
     let pictures = labels::read(labels)?;
@@ -127,8 +127,11 @@ pub fn run(args: Args, setup: Setup, as_json: bool) -> anyhow::Result<Exit> {
     for picture in &pictures {
         bar.inc(1);
         match eyes.look(picture) {
-            Ok((seen, times)) => {
+            Ok(Looked { seen, standing, times }) => {
                 times.into_iter().for_each(|times| stages.add(times));
+                if picture.plates.is_empty() {
+                    scores.add_empty(standing > 0);
+                }
                 for (label, seen) in picture.plates.iter().zip(seen) {
                     if args.task == Task::PlateMatch {
                         samples.push(sample(label, &seen, &mut interpreter));
@@ -169,6 +172,16 @@ pub fn progress(length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// What was seen in one picture.
+struct Looked {
+    /// One for each label.
+    seen: Vec<Seen>,
+    /// What counts as a plate, labelled or not; 0 when the task looks for none.
+    standing: usize,
+    /// Of each run.
+    times: Vec<StageTimes>,
+}
+
 /// What looks at the pictures of a task.
 enum Eyes {
     Frames(Box<PlateReader>),
@@ -199,18 +212,19 @@ impl Eyes {
         }
     }
 
-    /// One for each label of the picture, and the time of each run.
-    fn look(&mut self, picture: &Picture) -> anyhow::Result<(Vec<Seen>, Vec<StageTimes>)> {
+    fn look(&mut self, picture: &Picture) -> anyhow::Result<Looked> {
         let frame = still::picture(&picture.path)?;
         match self {
             Self::Frames(reader) => {
                 let observation = reader.observe("eval", &frame)?;
-                let times = observation.timing;
-                Ok((matched(&picture.plates, observation), vec![times]))
+                let times = vec![observation.timing];
+                let standing = observation.plates.iter().filter(|plate| plate.stands()).count();
+                Ok(Looked { seen: matched(&picture.plates, observation), standing, times })
             }
             Self::Crops(reader) => {
                 let read = picture.plates.iter().map(|label| read_crop(reader, &frame, label));
-                Ok(read.collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip())
+                let (seen, times) = read.collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
+                Ok(Looked { seen, standing: 0, times })
             }
         }
     }
@@ -272,7 +286,7 @@ fn sample(label: &Label, seen: &Seen, interpreter: &mut Interpreter) -> Sample {
 fn tell(told: &Map<String, Value>) {
     use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
     let percent =
-        |row: &Value, key: &str| row[key].as_f64().map_or(String::new(), |share| format!("{:.1} %", share * 100.0));
+        |row: &Value, key: &str| row[key].as_f64().map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -300,6 +314,12 @@ fn tell(told: &Map<String, Value>) {
         ]);
     }
     println!("{table}");
+    if let Some(without) = told.get("pictures_without_plate").filter(|count| **count != 0) {
+        println!(
+            "{without} pictures without a plate; in {} of them something was taken for one.",
+            told["false_plates"]
+        );
+    }
     let stage = |(word, ms): (&String, &Value)| format!("{word} {} / {}", ms["p50"], ms["p95"]);
     let stages: Vec<String> = told["ms"].as_object().into_iter().flatten().map(stage).collect();
     println!("ms p50 / p95: {}", stages.join(", "));

@@ -1,6 +1,7 @@
 //! Labelled pictures: `file,plate,x1,y1,x2,y2,corners,colour[,rows]`, files relative to the table's folder.
 //!
-//! Rows of one file belong together; a picture may hold plates that no row names. `corners` is
+//! Rows of one file belong together; a picture may hold plates that no row names. A row without a plate says that the
+//! picture shows none. `corners` is
 //! `"x,y x,y x,y x,y"` from the top left clockwise; box, corners and colour may be empty.
 
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub struct Label {
 pub struct Picture {
     /// Where it lies.
     pub path: PathBuf,
-    /// In the table's order.
+    /// In the table's order; none: the picture shows no plate.
     pub plates: Vec<Label>,
 }
 
@@ -41,19 +42,19 @@ struct Line {
     file: String,
     plate: String,
     #[serde(default)]
-    x1: Option<f32>,
+    x1: String,
     #[serde(default)]
-    y1: Option<f32>,
+    y1: String,
     #[serde(default)]
-    x2: Option<f32>,
+    x2: String,
     #[serde(default)]
-    y2: Option<f32>,
+    y2: String,
     #[serde(default)]
     corners: String,
     #[serde(default)]
     colour: String,
     #[serde(default)]
-    rows: Option<u8>,
+    rows: String,
 }
 
 /// What a table is called: its folder, since the file is `labels.csv` everywhere.
@@ -70,21 +71,50 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Picture>> {
     let mut pictures: Vec<Picture> = Vec::new();
     for (place, line) in table.deserialize::<Line>().enumerate() {
         let numbered = || format!("labels `{}`, line {}", path.display(), place + 2);
-        let line = line.with_context(numbered)?;
+        let line = line.map_err(words).with_context(numbered)?;
         let file = folder.join(&line.file);
         let label = label(line).with_context(numbered)?;
-        match pictures.iter_mut().rfind(|picture| picture.path == file) {
-            Some(picture) => picture.plates.push(label),
-            None => pictures.push(Picture { path: file, plates: vec![label] }),
+        let known = pictures.iter_mut().rfind(|picture| picture.path == file);
+        match (known, label) {
+            (None, label) => pictures.push(Picture { path: file, plates: label.into_iter().collect() }),
+            (Some(picture), Some(label)) if !picture.plates.is_empty() => picture.plates.push(label),
+            (Some(picture), None) if picture.plates.is_empty() => {}
+            _ => {
+                let contradiction = "one line says that the picture shows no plate, another names one";
+                return Err(anyhow::anyhow!("{contradiction}; correct one of them")).with_context(numbered);
+            }
         }
     }
     ensure!(!pictures.is_empty(), "{} has no line below its header", named());
     Ok(pictures)
 }
 
-fn label(line: Line) -> anyhow::Result<Label> {
+/// What is wrong with a line, without its place, which the caller tells.
+fn words(error: csv::Error) -> anyhow::Error {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            anyhow::anyhow!("it has {len} columns, the header has {expected_len}")
+        }
+        csv::ErrorKind::Deserialize { err, .. } => anyhow::anyhow!("{}", err.kind()),
+        _ => error.into(),
+    }
+}
+
+/// A number of pixels; `None` for an empty field.
+fn pixels(text: &str, column: &str) -> anyhow::Result<Option<f32>> {
+    let number = (!text.is_empty()).then(|| text.parse::<f32>().ok().filter(|number| number.is_finite()));
+    match number {
+        None => Ok(None),
+        Some(Some(number)) => Ok(Some(number)),
+        Some(None) => anyhow::bail!("`{text}` in the column `{column}` is no number of pixels"),
+    }
+}
+
+/// The plate of a line; `None` when the line says that there is none.
+fn label(line: Line) -> anyhow::Result<Option<Label>> {
     let corners = if line.corners.is_empty() { None } else { Some(quad(&line.corners)?) };
-    let rect = match (line.x1, line.y1, line.x2, line.y2) {
+    let corner = (pixels(&line.x1, "x1")?, pixels(&line.y1, "y1")?, pixels(&line.x2, "x2")?, pixels(&line.y2, "y2")?);
+    let rect = match corner {
         (Some(x1), Some(y1), Some(x2), Some(y2)) => Some(Rect::new(x1, y1, x2, y2)),
         (None, None, None, None) => corners.map(|quad| quad.bounds()),
         _ => anyhow::bail!("a box needs x1, y1, x2 and y2"),
@@ -93,8 +123,17 @@ fn label(line: Line) -> anyhow::Result<Label> {
         "" => None,
         word => Some(PlateColour::from_word(word).with_context(|| format!("`{word}` is no colour of a plate"))?),
     };
-    let rows = if line.rows == Some(2) { Rows::Double } else { Rows::Single };
-    Ok(Label { plate: normalise(&line.plate), rect, corners, colour, rows })
+    let rows = match line.rows.as_str() {
+        "2" => Rows::Double,
+        "" | "1" => Rows::Single,
+        other => anyhow::bail!("`{other}` in the column `rows` is neither 1 nor 2"),
+    };
+    let plate = normalise(&line.plate);
+    if plate.is_empty() {
+        ensure!(rect.is_none(), "there is a box and no text of a plate; leave the box out where there is no plate");
+        return Ok(None);
+    }
+    Ok(Some(Label { plate, rect, corners, colour, rows }))
 }
 
 fn quad(text: &str) -> anyhow::Result<Quad> {
@@ -132,11 +171,27 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_named() {
-        for (line, word) in
-            [("a.jpg,X,1,2,,,,", "box"), ("a.jpg,X,,,,,\"1,2 3\",", "corners"), ("a.jpg,X,,,,,,mauve", "mauve")]
-        {
+        for (line, word) in [
+            ("a.jpg,X,1,2,,,,", "box"),
+            ("a.jpg,X,,,,,\"1,2 3\",", "corners"),
+            ("a.jpg,X,,,,,,mauve", "mauve"),
+            ("a.jpg,X,1,2x,3,4,,", "`2x` in the column `y1` is no number"),
+            ("a.jpg,X,1,2", "4 columns, the header has 8"),
+            ("a.jpg,,1,2,3,4,,", "no text of a plate"),
+        ] {
             let words = format!("{:#}", table(line).unwrap_err());
-            assert!(words.contains("line 2") && words.contains(word), "{words}");
+            assert!(words.contains("line 2") && words.contains(word) && !words.contains("byte"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_plate_says_that_the_picture_shows_none() {
+        let found = table("a.jpg,,,,,,,blue\na.jpg,,,,,,,\nb.jpg,沪B1,,,,,,\n").unwrap();
+        let plates: Vec<usize> = found.iter().map(|picture| picture.plates.len()).collect();
+        assert_eq!(plates, [0, 1]);
+        for lines in ["a.jpg,,,,,,,\na.jpg,沪B1,,,,,,\n", "a.jpg,沪B1,,,,,,\na.jpg,,,,,,,\n"] {
+            let words = format!("{:#}", table(lines).unwrap_err());
+            assert!(words.contains("line 3") && words.contains("another names one"), "{words}");
         }
     }
 }

@@ -45,12 +45,19 @@ pub fn curves(samples: &[Sample], seed: u64, pack: Option<&Calibration>, picture
 fn in_use(trials: &Trials, pack: Option<&Calibration>) -> Value {
     let threshold = pack.cloned().unwrap_or_default().threshold(TARGET, OTHERS);
     let point = trials.point(threshold);
+    let (listed, strangers) = measured(trials);
     json!({
         "from": if pack.is_some() { "pack" } else { "default" },
         "threshold": rounded(threshold),
-        "true_accept": point.true_accept,
-        "false_accept": point.false_accept,
+        "true_accept": listed.then_some(point.true_accept),
+        "false_accept": strangers.then_some(point.false_accept),
     })
+}
+
+/// Were there trials of listed plates, of strangers? A share of none is null.
+fn measured(trials: &Trials) -> (bool, bool) {
+    let (listed, strangers) = trials.counts();
+    (listed > 0, strangers > 0)
 }
 
 fn calibration(table: &Calibration, samples: &[Sample], pictures: &str) -> Value {
@@ -80,8 +87,10 @@ fn rounded(nats: f32) -> f64 {
 fn point(trials: &Trials, rate: f64) -> Value {
     let point = trials.at(rate);
     let threshold = point.threshold.is_finite().then_some(rounded(point.threshold));
+    let (listed, strangers) = measured(trials);
     json!({
-        "allowed": rate, "true_accept": point.true_accept, "false_accept": point.false_accept, "threshold": threshold,
+        "allowed": rate, "true_accept": listed.then_some(point.true_accept),
+        "false_accept": strangers.then_some(point.false_accept), "threshold": threshold,
     })
 }
 
@@ -100,18 +109,21 @@ pub fn tell(told: &Map<String, Value>) {
     table.set_header(header);
     for method in Method::ALL {
         let points = told["curves"][method.word()].as_array().into_iter().flatten();
-        let shares = points.map(|point| format!("{:.1} %", point["true_accept"].as_f64().unwrap_or(0.0) * 100.0));
+        let shares = points.map(|point| percent(&point["true_accept"]));
         table.add_row(std::iter::once(method.word().to_owned()).chain(shares));
     }
     println!("{table}");
     let used = &told["in_use"];
-    let percent = |key: &str| used[key].as_f64().unwrap_or(0.0) * 100.0;
     println!(
-        "In use at {} %: the {}'s threshold of {} accepts {:.1} % of the listed and {:.2} % of the strangers.",
+        "In use at {} %: the {}'s threshold of {} accepts {} of the listed and {} of the strangers.",
         TARGET * 100.0,
         used["from"].as_str().unwrap_or_default(),
         used["threshold"],
-        percent("true_accept"),
-        percent("false_accept")
+        percent(&used["true_accept"]),
+        percent(&used["false_accept"])
     );
+}
+
+fn percent(share: &Value) -> String {
+    share.as_f64().map_or("–".to_owned(), |share| format!("{:.2} %", share * 100.0))
 }

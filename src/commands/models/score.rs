@@ -37,10 +37,18 @@ struct Reads {
     errors: usize,
 }
 
+/// Pictures that show no plate.
+#[derive(Clone, Debug, Default)]
+struct Empty {
+    pictures: usize,
+    false_plates: usize,
+}
+
 /// Counts of everything and by colour.
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
     all: Counts,
+    empty: Empty,
     by_colour: BTreeMap<&'static str, Counts>,
 }
 
@@ -52,9 +60,20 @@ impl Scores {
         self.by_colour.entry(colour).or_default().add(label, outcome);
     }
 
-    /// `n`, `recall` (when plates had to be found), shares, and the same by colour.
+    /// Adds a picture without a plate; was something in it taken for one all the same?
+    pub fn add_empty(&mut self, taken_for_one: bool) {
+        self.empty.pictures += 1;
+        self.empty.false_plates += usize::from(taken_for_one);
+    }
+
+    /// `n`, shares, and the same by colour; when plates had to be found, `recall` and what was found in pictures without
+    /// one. Shares of nothing are null.
     pub fn json(&self, detects: bool) -> Map<String, Value> {
         let mut told = self.all.json(detects);
+        if detects {
+            told.insert("pictures_without_plate".to_owned(), json!(self.empty.pictures));
+            told.insert("false_plates".to_owned(), json!(self.empty.false_plates));
+        }
         let colours: Map<String, Value> = self
             .by_colour
             .iter()
@@ -113,8 +132,9 @@ impl Reads {
     }
 }
 
-fn share(count: usize, of: usize) -> f64 {
-    if of == 0 { 0.0 } else { (count as f64 / of as f64 * 1e4).round() / 1e4 }
+/// `None` when nothing was measured.
+fn share(count: usize, of: usize) -> Option<f64> {
+    (of > 0).then(|| (count as f64 / of as f64 * 1e4).round() / 1e4)
 }
 
 #[cfg(test)]
@@ -145,5 +165,19 @@ mod tests {
         assert_eq!(told["char_accuracy"], json!(0.6786));
         assert_eq!(told["by_colour"]["blue"]["colour_accuracy"], json!(1.0));
         assert!(!scores.json(false).contains_key("recall"));
+    }
+
+    #[test]
+    fn pictures_without_a_plate_are_counted_apart_and_a_share_of_nothing_is_null() {
+        let mut scores = Scores::default();
+        scores.add_empty(true);
+        scores.add_empty(false);
+        let told = scores.json(true);
+        assert_eq!((&told["pictures_without_plate"], &told["false_plates"]), (&json!(2), &json!(1)));
+        assert_eq!(told["n"], 0);
+        for share in ["recall", "exact", "exact_without_province", "char_accuracy"] {
+            assert_eq!(told[share], Value::Null, "{share}");
+        }
+        assert_eq!(told["with_grammar"]["exact"], Value::Null);
     }
 }

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
-use super::super::Exit;
 use super::super::vision::Setup;
+use super::super::{Exit, usage};
 use super::eval::{Args, Task, progress};
 use super::stages::Stages;
 use crate::domain::face::Embedding;
@@ -49,7 +49,7 @@ pub fn run(args: &Args, mut setup: Setup, as_json: bool) -> anyhow::Result<Exit>
 }
 
 fn table<'a>(path: Option<&'a Path>, option: &str) -> anyhow::Result<&'a Path> {
-    path.with_context(|| format!("this task needs a table; name it with `{option}`"))
+    path.ok_or_else(|| usage(format!("this task needs a table; name it with `{option}`")))
 }
 
 /// What was made of many pictures.
