@@ -182,5 +182,7 @@ fn finished(mut findings: Vec<Finding>, places: &Places) -> Vec<Finding> {
         finding.line = finding.line.or_else(|| places.line_of(&finding.key));
     }
     findings.sort_by_key(|finding| finding.line);
+    // A table that is refused may be stumbled over once for each key in it.
+    findings.dedup();
     findings
 }

@@ -35,8 +35,12 @@ fn known<'a>(root: &'a Value, key: &str) -> Option<Known<'a>> {
     let mut names = Vec::new();
     for part in key.split('.') {
         let (name, numbers) = part.split_once('[').unwrap_or((part, ""));
-        names.push(name);
+        // A list of tables that was written as one table: the fault lies there, not in what stands below it.
+        if resolved(root, node).get("items").is_some() {
+            break;
+        }
         let own = resolved(root, node).get("properties")?.get(name)?;
+        names.push(name);
         (node, default) = (own, own.get("default"));
         for _ in numbers.split_terminator(']') {
             node = resolved(root, node).get("items")?;
@@ -59,7 +63,7 @@ fn shown(written: &str) -> String {
 impl Known<'_> {
     /// Problem and way out; `None` when the message says it better.
     fn explain(&self, message: &str, written: &str) -> Option<(String, String)> {
-        if message.starts_with("unknown variant") || (message.starts_with("invalid") && !self.words().is_empty()) {
+        if message.starts_with("unknown variant") || !self.words().is_empty() {
             return self.unknown_word(written.trim_matches(['"', '\'']));
         }
         if !message.starts_with("invalid type") && !message.starts_with("invalid value") {
@@ -80,7 +84,7 @@ impl Known<'_> {
             ));
         }
         if item.is_some() {
-            return Some((format!("`{written}` is no list"), "write a list in brackets, such as [1, 2]".to_owned()));
+            return Some((format!("`{written}` is no list"), format!("write it in brackets: [{written}]")));
         }
         Some(self.plain(written))
     }
@@ -124,10 +128,12 @@ impl Known<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::from_text;
+    use crate::config::{Code, from_text};
 
+    /// What is said of the wrong value; an incomplete camera has other faults, too.
     fn words(text: &str) -> String {
-        from_text(text).unwrap_err()[0].to_string()
+        let findings = from_text(text).unwrap_err();
+        findings.iter().find(|finding| finding.code == Code::BadValue).unwrap().to_string()
     }
 
     #[test]
@@ -150,9 +156,11 @@ mod tests {
                 "[[camera]]\nread = [\"soul\"]",
                 "`soul` is none of the words that are known here; write one of \"plate\", \"face\"",
             ),
-            ("[[camera]]\nread = \"plate\"", "`\"plate\"` is no list"),
+            ("[[camera]]\nread = \"plate\"", "`\"plate\"` is no list; write it in brackets: [\"plate\"]"),
             ("[[camera]]\nmotion_gate = \"yes\"", "`\"yes\"` is neither true nor false"),
             ("[[camera]]\n[camera.zone]\nid = \"a\"", "write `[[camera.zone]]`"),
+            ("[[camera.zone]]\nid = \"a\"", "write `[[camera]]`"),
+            ("[mqtt]\nprotocol = 5", "`5` is none of the words that are known here; did you mean \"5\"?"),
             ("[site]\ntenant = 5", "`5` is no text; write it in quotes"),
             ("[mqtt]\nmax_inflight = -1", "`-1` is no whole number that fits"),
             ("[plates]\nmin_width_px = \"wide\"", "`\"wide\"` is no number"),

@@ -75,13 +75,13 @@ impl Stick {
     /// # Errors
     /// When the path leads out of the stick or the file cannot be read.
     pub fn named(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(format!("`{}` leads out of the stick", path.display()));
+        }
         let mut whole = self.folder.clone();
         let mut parts = path.components().filter(|part| *part != Component::CurDir).peekable();
         while let Some(part) = parts.next() {
-            let Component::Normal(name) = part else {
-                return Err(format!("`{}` leads out of the stick", path.display()));
-            };
-            whole.push(name);
+            whole.push(part);
             let Ok(about) = fs::symlink_metadata(&whole) else { return Ok(None) };
             // A link may lead anywhere.
             let is_last = parts.peek().is_none();
