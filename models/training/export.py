@@ -15,6 +15,7 @@ from torch import nn
 import detector_net
 import reader_net
 import refiner_net
+import schedule
 from plates.kinds import CHARSET, COLOURS
 
 HERE = Path(__file__).resolve().parent
@@ -35,10 +36,8 @@ class ExportedReader(nn.Module):
 
 
 def averaged(run, name, net):
-    saved = torch.load(run / name, weights_only=False, map_location="cpu")
-    state = {k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")}
-    net.load_state_dict(state)
-    return net.eval(), saved["step"]
+    """The network with a run's averaged weights, and the step they are of."""
+    return schedule.averaged(run / name, net), torch.load(run / name, weights_only=False, map_location="cpu")["step"]
 
 
 def to_onnx(net, size, path, outputs):
@@ -106,6 +105,7 @@ def main():
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--doubt", type=float, default=1.0, help="log-odds by which 'unreadable' must win")
     parser.add_argument("--score", type=float, default=0.3)
+    parser.add_argument("--certain", type=float, default=0.8, help="score from which a plate counts even where nothing can be read")
     parser.add_argument("--resize", choices=["area", "bilinear"], default="area", help="how the firmware shrinks a picture for the detector")
     parser.add_argument("--int8", type=Path, metavar="SCENES", help="bank to calibrate on")
     parser.add_argument("--choose", choices=["float", "int8"], default="float")
@@ -179,6 +179,7 @@ corners = "tl-tr-br-bl"
 [model.thresholds]
 score = {args.score}
 nms_iou = 0.5
+certain = {args.certain}
 {golden_detector}
 [[model]]
 task = "plate-ocr"

@@ -1,4 +1,4 @@
-"""Writes the banks of heads: `make_heads.py BANK [--people 14] [--heads 5] [--test 6] [--workers 2]`; each number counts shards.
+"""Writes the banks of heads: `make_heads.py BANK [--people 48] [--heads 14] [--test 6] [--workers 2]`; each number counts shards.
 
 `people-NNN.npz`: aligned crops of 64 persons, 15 pictures each, for the embedding and the expression net.
 `heads-NNN.npz`: heads with shoulders, points and boxes, for the detector. `test-NNN.npz`: crops of 50 persons, 10 pictures each,
@@ -71,8 +71,8 @@ def shard(job):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bank", type=Path)
-    parser.add_argument("--people", type=int, default=14)
-    parser.add_argument("--heads", type=int, default=5)
+    parser.add_argument("--people", type=int, default=48)
+    parser.add_argument("--heads", type=int, default=14)
     parser.add_argument("--test", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()

@@ -52,6 +52,7 @@ class Detector:
 
     def __init__(self, path, side, pad, score, nms=0.5, resize="area"):
         self.run, self.side, self.pad, self.score, self.nms, self.resize = Timed(path), side, pad, score, nms, resize
+        self.certain = 0.0
 
     def __call__(self, image):
         h, w = image.shape[:2]
@@ -82,13 +83,16 @@ class Detector:
 
 
 def decode(log_probs, charset, blank):
-    """Greedy CTC: (string, mean log-probability of the chosen steps)."""
-    best, last, text = log_probs.argmax(1), blank, []
-    for code in best:
-        if code != last and code != blank:
+    """Greedy CTC: (string, mean probability of its symbols)."""
+    best, last, text, sure = log_probs.argmax(1), blank, [], []
+    for code, share in zip(best, np.exp(np.minimum(log_probs.max(1), 0))):
+        if code != blank and code == last:
+            sure[-1] = max(sure[-1], share)
+        elif code != blank:
             text.append(charset[code])
+            sure.append(share)
         last = code
-    return "".join(text), float(log_probs.max(1).mean())
+    return "".join(text), float(np.mean(sure)) if sure else 0.0
 
 
 def log_softmax(x):
@@ -113,8 +117,8 @@ class OurReader:
         out = self.run(tensor)
         logits, colour, legible = (out[i][0] for i in self.order)
         log_probs = log_softmax(logits / self.temperature)
-        text, _ = decode(log_probs, self.charset, len(self.charset))
-        return {"text": text, "colour": self.colours[int(colour.argmax())], "legible": float(np.exp(log_softmax(legible))[0]), "log_probs": log_probs}
+        text, sure = decode(log_probs, self.charset, len(self.charset))
+        return {"text": text, "sure": sure, "colour": self.colours[int(colour.argmax())], "legible": float(np.exp(log_softmax(legible))[0]), "log_probs": log_probs}
 
     def of_picture(self, image, quad, rows):
         """A plate at four corners; the network finds its rows itself."""
@@ -182,4 +186,5 @@ def ours(folder=PACKS / "plate-cn"):
     found, read = models["plate-detect"], models["plate-ocr"]
     limits, given = found["thresholds"], found["input"]
     detector = Detector(folder / found["file"], given["width"], given["pad"], limits["score"], limits["nms_iou"], given["resize"])
+    detector.certain = limits.get("certain", 0.0)
     return detector, OurReader(folder / read["file"], read)

@@ -39,6 +39,13 @@ def begin_with(net, mean, path):
     mean.module.load_state_dict(net.state_dict())
 
 
+def averaged(path, net):
+    """The network with the averaged weights of the state at `path`, ready to be asked."""
+    saved = torch.load(path, weights_only=False, map_location="cpu")
+    net.load_state_dict({k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")})
+    return net.eval()
+
+
 def arguments(steps, batch, rate, start):
     """What is typed after a plate training; `start` says what `--start` is for."""
     parser = argparse.ArgumentParser()

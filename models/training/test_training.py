@@ -12,7 +12,8 @@ import detector_net
 import reader_net
 import refiner_net
 import schedule
-from plates import crops, kinds, pose, real, scenes, template
+import train_refiner
+from plates import crops, kinds, mistakes, pose, real, scenes, template
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 
@@ -160,6 +161,39 @@ def test_a_covered_plate_is_gone_and_the_rest_of_the_picture_is_not():
         image[50:70, 70:130] = 250
         scenes.cover(image, quad, rng(seed))
         assert image[52:68, 74:126].mean() < 130 and (image[:30] == 90).all() and (image[95:] == 90).all()
+
+
+def test_two_real_plates_are_joined_in_the_gap_and_so_is_their_text():
+    texts, seen = ("皖A12345", "皖BCDEFG"), set()
+    dark, light = (np.full((40, 120, 3), v, np.uint8) for v in (60, 200))
+    for seed in range(30):
+        crop, text = crops.splice(dark, texts[0], light, texts[1], rng(seed))
+        cut = next(k for k in range(1, 8) if text == texts[0][:k] + texts[1][k:])
+        seen.add(cut)
+        assert crop.shape == (48, 188, 3)
+    assert seen == {1, 2, 3, 4, 5, 6}
+
+
+def test_gaps_lie_between_the_characters_of_ga36():
+    for kind, count in (("blue", 7), ("green-small", 8)):
+        plate = kinds.sample(rng(1), kind)
+        for gap, left, right in zip(crops.GAPS[count], plate.cells, plate.cells[1:]):
+            x = gap * plate.size[0]
+            assert left.box[0] + left.box[2] <= x <= right.box[0]
+
+
+def test_a_slanted_plate_keeps_its_middle():
+    quad = np.array([[10, 10], [110, 10], [110, 42], [10, 42]], np.float32)
+    for seed in range(10):
+        moved = cv2.perspectiveTransform(quad[None], train_refiner.slanted(quad, rng(seed)))[0]
+        assert np.allclose(moved.mean(0), quad.mean(0), atol=1e-3) and not np.allclose(moved, quad, atol=0.5)
+
+
+def test_what_touches_a_plate_is_no_mistake():
+    box = lambda x, y, w, h: np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], np.float32)
+    plates = [box(100, 100, 80, 25)]
+    assert mistakes.touches(box(110, 105, 40, 12), plates) and mistakes.touches(box(60, 90, 80, 25), plates)
+    assert not mistakes.touches(box(200, 100, 80, 25), plates) and not mistakes.touches(box(110, 105, 40, 12), [])
 
 
 def test_a_quarter_of_the_names_is_held_out():

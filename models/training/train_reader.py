@@ -13,11 +13,11 @@ import reader_net
 import schedule
 from plates.kinds import BLANK
 
-MIX = {"generated": 0.60, "real": 0.34, "nothing": 0.06}
+MIX = {"generated": 0.58, "real": 0.34, "nothing": 0.05, "mistaken": 0.03}
 
 
 class Bank:
-    """Batches from the shards on disk: three sources in fixed shares, a few shards of each in memory at a time."""
+    """Batches from the shards on disk: its sources in fixed shares, a few shards of each in memory at a time."""
 
     def __init__(self, folder, rng, resident=5):
         self.folder, self.rng, self.resident = folder, rng, resident

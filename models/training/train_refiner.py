@@ -1,4 +1,4 @@
-"""Trains the refiner on coarse crops of the scenes of `make_scenes.py`: `train_refiner.py BANK RUN --steps 2100`. Resumable."""
+"""Trains the refiner on coarse crops of the scenes of `make_scenes.py`: `train_refiner.py BANK RUN --steps 14000`. Resumable."""
 import time
 
 import cv2
@@ -9,6 +9,16 @@ from torch import nn
 import refiner_net
 import schedule
 from plates import crops, pose
+
+
+def slanted(quad, rng):
+    """Turns and shears about the plate's middle (3 x 3), as plates seen from the side lie in the upright boxes of crop sets."""
+    middle = quad.mean(0)
+    turn, shear, stretch = np.radians(rng.normal(0, 9)), rng.normal(0, 0.22), np.exp(rng.normal(0, 0.15))
+    spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array([[1, shear], [0, stretch]])
+    matrix = np.eye(3)
+    matrix[:2, :2], matrix[:2, 2] = spin, middle - spin @ middle
+    return matrix
 
 
 class Bank:
@@ -32,7 +42,9 @@ class Bank:
     def one(self):
         image, quad, rows = self.items[self.rng.integers(len(self.items))]
         rng = self.rng
-        if rng.random() < 0.33:
+        turned = slanted(quad, rng) if rng.random() < 0.5 else np.eye(3)
+        quad = cv2.perspectiveTransform(quad[None], turned)[0]
+        if rng.random() < 0.4:
             coarse = crops.upright(quad, rng)
         else:
             size = np.array([np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[3] - quad[0])])
@@ -43,8 +55,8 @@ class Bank:
         w, h = refiner_net.SIZE[0] // 2, refiner_net.SIZE[1] // 2
         target = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
         matrix = cv2.getPerspectiveTransform(coarse.astype(np.float32), target)
-        crop = cv2.warpPerspective(image, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        corners = cv2.perspectiveTransform(quad[None], matrix)[0] / [w, h]
+        crop = cv2.warpPerspective(image, matrix @ turned, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        corners = cv2.perspectiveTransform(quad[None].astype(np.float32), matrix)[0] / [w, h]
         return crop, corners.astype(np.float32), rows
 
     def batch(self, size):
@@ -64,7 +76,7 @@ def loss_of(net, images, corners, rows):
 
 
 def main():
-    args = schedule.arguments(2100, 64, 2e-3, "state whose averaged weights a new schedule begins with")
+    args = schedule.arguments(14000, 64, 2e-3, "state whose averaged weights a new schedule begins with")
     args.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)

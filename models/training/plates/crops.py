@@ -157,6 +157,23 @@ def province_strip(crop, rng, colour):
     return np.clip(result, 0, 255).astype(np.uint8), plate.text[0]
 
 
+#: Middle of the gap after each character but the last, as a share of the plate's width (GA 36: seven characters, or eight of new energy).
+GAPS = {7: (0.151, 0.306, 0.460, 0.590, 0.719, 0.849), 8: (0.136, 0.290, 0.430, 0.538, 0.647, 0.755, 0.863)}
+
+
+def splice(left, left_text, right, right_text, rng):
+    """The beginning of one real plate and the end of another of the same colour, so that no whole plate is learned by heart."""
+    h, w = 48, 188
+    left, right = (cv2.resize(c, (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32) for c in (left, right))
+    k = int(rng.integers(1, len(left_text)))
+    cut = int(round(GAPS[len(left_text)][k - 1] * w))
+    old, new = left[:, cut:], right[:, cut:]
+    new = (new - new.mean((0, 1))) * np.clip((old.std((0, 1)) + 4) / (new.std((0, 1)) + 4), 0.4, 2.0) + old.mean((0, 1))
+    right[:, cut:] = new
+    alpha = np.clip((np.arange(w) - cut) / 3.0 + 0.5, 0, 1)[None, :, None]
+    return np.clip(left * (1 - alpha) + right * alpha, 0, 255).astype(np.uint8), left_text[:k] + right_text[k:]
+
+
 def _augment(crop, rng):
     """Another view of a real crop: small shift and shear, light, blur, noise, coder."""
     h, w = crop.shape[:2]
@@ -179,12 +196,16 @@ def slanted(quad):
 
 
 class Real:
-    """Draws augmented crops of the training part of the real pictures; scarce provinces more often."""
+    """Draws augmented crops of the training part of the real pictures; scarce provinces more often.
 
-    def __init__(self):
+    `find` gives the corners of the plate in a ready-made crop; without it such a crop is taken as it is.
+    """
+
+    def __init__(self, find=None):
         self.items = []
         for row in real.rows("cn_crops", "train"):
-            self.items.append((real.read(row["file"]), None, row))
+            image = real.read(row["file"])
+            self.items.append((image, find(image) if find else None, row))
         for dataset in ("cn_scenes", "cn_ccpd"):
             for row in real.rows(dataset, "train"):
                 image = real.read(row["file"])
@@ -198,16 +219,28 @@ class Real:
             count[row["plate"][0]] = count.get(row["plate"][0], 0) + 1
         weight = np.array([1.0 / count[row["plate"][0]] ** 0.55 for _, _, row in self.items])
         self.weight = weight / weight.sum()
+        self.alike = {}
+        for i, (_, _, row) in enumerate(self.items):
+            self.alike.setdefault((row["colour"], len(row["plate"])), []).append(i)
+
+    def cut(self, index, rng):
+        """One real crop as it is, in RGB."""
+        image, quad, row = self.items[index]
+        ready_made = row["file"].parent.parent.name == "cn_crops"
+        if quad is None or (ready_made and rng.random() < 0.35):
+            return image
+        if ready_made or rng.random() < 0.75 or slanted(quad):
+            return line(image, jitter(quad, rng, 0.7), 1, (188, 40))
+        return pose.rectify(image, upright(quad, rng), (94, 24))
 
     def draw(self, rng):
-        image, quad, row = self.items[rng.choice(len(self.items), p=self.weight)]
-        if quad is None:
-            crop = image
-        elif rng.random() < 0.75 or slanted(quad):
-            crop = line(image, jitter(quad, rng, 0.7), 1, (188, 40))
-        else:
-            crop = pose.rectify(image, upright(quad, rng), (94, 24))
-        text = row["plate"]
+        first = rng.choice(len(self.items), p=self.weight)
+        row = self.items[first][2]
+        crop, text = self.cut(first, rng), row["plate"]
+        alike = self.alike[row["colour"], len(text)]
+        if rng.random() < 0.5 and len(text) in GAPS and len(alike) > 1:
+            second = alike[rng.integers(len(alike))]
+            crop, text = splice(crop, text, self.cut(second, rng), self.items[second][2]["plate"], rng)
         if rng.random() < 0.45 and row["colour"] in ("blue", "yellow"):
             crop, province = province_strip(crop, rng, row["colour"])
             text = province + text[1:]
