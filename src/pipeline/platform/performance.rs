@@ -1,7 +1,5 @@
 //! How the packs in use do on this box, for a change of packs that has to prove itself.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -40,7 +38,7 @@ pub(super) fn changes_packs(patch: &Map<String, Value>) -> bool {
 
 fn frame_ms(config: &Config) -> f32 {
     let frames: f32 = config.cameras.iter().map(|camera| camera.analysis_fps).sum();
-    if frames > 0.0 { 1_000.0 / frames } else { Duration::from_secs(1).as_secs_f32() * 1_000.0 }
+    if frames > 0.0 { 1_000.0 / frames } else { 1_000.0 }
 }
 
 fn performance(status: &Value, p95_ms: StageMs) -> Performance {
