@@ -71,8 +71,8 @@ impl Shop {
         self.release_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs/plate-cn"), ratchet)
     }
 
-    /// The same pack with another manifest.
-    fn spoilt(&self, before: &str, after: &str) -> PathBuf {
+    /// The same pack with another value of a key that stands once in its manifest.
+    fn spoilt(&self, key: &str, value: &str) -> PathBuf {
         let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs/plate-cn");
         let spoilt = self.folder.path().join("plate-cn");
         std::fs::create_dir(&spoilt).unwrap();
@@ -80,8 +80,10 @@ impl Shop {
             std::fs::copy(file.path(), spoilt.join(file.file_name())).unwrap();
         }
         let manifest = std::fs::read_to_string(sound.join("pack.toml")).unwrap();
-        assert!(manifest.contains(before));
-        std::fs::write(spoilt.join("pack.toml"), manifest.replace(before, after)).unwrap();
+        let is_it = |line: &&str| line.split(" = ").next() == Some(key);
+        assert_eq!(manifest.lines().filter(is_it).count(), 1, "{manifest}");
+        let line = |line| if is_it(&line) { format!("{key} = {value}\n") } else { format!("{line}\n") };
+        std::fs::write(spoilt.join("pack.toml"), manifest.lines().map(line).collect::<String>()).unwrap();
         spoilt
     }
 
@@ -192,7 +194,7 @@ fn a_pack_that_reads_worse_than_the_one_before_is_taken_back_with_the_figures_of
     };
     let read = shop.stage.ear.until(PATIENCE, |_| enough(shop.stage.site.status()));
     assert!(read, "{:?}", shop.stage.site.status());
-    let args = shop.release_of(&shop.spoilt("temperature = 1.1", "temperature = 90.0"), 1);
+    let args = shop.release_of(&shop.spoilt("temperature", "90.0"), 1);
     let order = shop.order("w1", args);
     shop.stage.send("pack-install", "w1", order.as_bytes());
     let begun = shop.stage.ear.until(PATIENCE, |ear| ear.has("state/config", |state| state["probation"] == "w1"));
