@@ -99,10 +99,14 @@ impl Known<'_> {
         if words.is_empty() {
             return None;
         }
+        if words.contains(&written) {
+            return Some((format!("`{written}` is no text"), format!("write it in quotes: \"{written}\"")));
+        }
         let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        let all = format!("write one of {}", quoted.join(", "));
         let remedy = match nearest(written, &words) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("write one of {}", quoted.join(", ")),
+            Some(near) => format!("did you mean \"{near}\"? Otherwise {all}"),
+            None => all,
         };
         Some((format!("`{written}` is none of the words that are known here"), remedy))
     }
@@ -160,7 +164,7 @@ mod tests {
             ("[[camera]]\nmotion_gate = \"yes\"", "`\"yes\"` is neither true nor false"),
             ("[[camera]]\n[camera.zone]\nid = \"a\"", "write `[[camera.zone]]`"),
             ("[[camera.zone]]\nid = \"a\"", "write `[[camera]]`"),
-            ("[mqtt]\nprotocol = 5", "`5` is none of the words that are known here; did you mean \"5\"?"),
+            ("[mqtt]\nprotocol = 5", "`5` is no text; write it in quotes: \"5\""),
             ("[site]\ntenant = 5", "`5` is no text; write it in quotes"),
             ("[mqtt]\nmax_inflight = -1", "`-1` is no whole number that fits"),
             ("[plates]\nmin_width_px = \"wide\"", "`\"wide\"` is no number"),
