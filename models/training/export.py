@@ -35,11 +35,6 @@ class ExportedReader(nn.Module):
         return logits, seen, legible
 
 
-def averaged(run, name, net):
-    """The network with a run's averaged weights, and the step they are of."""
-    return schedule.averaged(run / name, net), torch.load(run / name, weights_only=False, map_location="cpu")["step"]
-
-
 def to_onnx(net, size, path, outputs):
     torch.onnx.export(net, torch.rand(1, 3, *size), str(path), opset_version=17, input_names=["input"], output_names=outputs, dynamo=False)
     model = onnx.load(path)
@@ -112,10 +107,10 @@ def main():
     parser.add_argument("--version", default="0.3.0")
     args = parser.parse_args()
     args.pack.mkdir(parents=True, exist_ok=True)
-    net, steps = averaged(args.detector, "detector.pt", detector_net.Detector())
+    net, steps = schedule.averaged(args.detector / "detector.pt", detector_net.Detector())
     to_onnx(detector_net.Exported(net).eval(), (args.side, args.side), args.pack / "detector.onnx", ["output"])
-    net, read_steps = averaged(args.reader, "reader.pt", reader_net.Reader())
-    refiner, _ = averaged(args.refiner, "refiner.pt", refiner_net.Refiner())
+    net, read_steps = schedule.averaged(args.reader / "reader.pt", reader_net.Reader())
+    refiner, _ = schedule.averaged(args.refiner / "refiner.pt", refiner_net.Refiner())
     to_onnx(ExportedReader(refiner, net, args.doubt).eval(), (refiner_net.SIZE[1], refiner_net.SIZE[0]), args.pack / "reader.onnx", ["logits", "colour", "legible"])
     if args.int8:
         import cv2

@@ -24,8 +24,7 @@ def begin_with(net, mean, path):
     The network may be wider or longer than the one that was saved: what is new keeps its first values, small where it would
     disturb what is old (blocks that are added begin as nothing added).
     """
-    saved = torch.load(path, weights_only=False)
-    old = {k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")}
+    old = weights(torch.load(path, weights_only=False))
     state = net.state_dict()
     for name, now in state.items():
         before = old.get(name)
@@ -39,11 +38,17 @@ def begin_with(net, mean, path):
     mean.module.load_state_dict(net.state_dict())
 
 
-def averaged(path, net):
-    """The network with the averaged weights of the state at `path`, ready to be asked."""
+def weights(saved, part=""):
+    """The averaged weights of a saved state; `part`: those of one part of what was trained, such as "net."."""
+    prefix = f"module.{part}"
+    return {k.removeprefix(prefix): v for k, v in saved["mean"].items() if k.startswith(prefix)}
+
+
+def averaged(path, net, part=""):
+    """(the network with the averaged weights of the state at `path`, ready to be asked; the step that they are of)."""
     saved = torch.load(path, weights_only=False, map_location="cpu")
-    net.load_state_dict({k.removeprefix("module."): v for k, v in saved["mean"].items() if k.startswith("module.")})
-    return net.eval()
+    net.load_state_dict(weights(saved, part))
+    return net.eval(), saved["step"]
 
 
 def arguments(steps, batch, rate, start):

@@ -142,14 +142,8 @@ def train(task, state, steps, size, highest, seed):
 
 def averaged(state):
     """(network with averaged weights, step) of a state file."""
-    saved = torch.load(state, weights_only=False, map_location="cpu")
-    weights = {key.removeprefix("module."): value for key, value in saved["mean"].items() if key.startswith("module.")}
-    kind = state.stem
-    net = {"detector": face_nets.Detector, "embedding": face_nets.Embedder, "expression": lambda: face_nets.Expression(len(person.CLASSES))}[kind]()
-    if kind == "embedding":
-        weights = {key.removeprefix("net."): value for key, value in weights.items() if key.startswith("net.")}
-    net.load_state_dict(weights)
-    return net.eval(), saved["step"]
+    net = {"detector": face_nets.Detector, "embedding": face_nets.Embedder, "expression": lambda: face_nets.Expression(len(person.CLASSES))}[state.stem]()
+    return schedule.averaged(state, net, "net." if state.stem == "embedding" else "")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Finder:
 
     def __init__(self, run):
         torch.set_num_threads(1)
-        self.net = schedule.averaged(run / "refiner.pt", refiner_net.Refiner())
+        self.net, _ = schedule.averaged(run / "refiner.pt", refiner_net.Refiner())
 
     def __call__(self, image):
         h, w = image.shape[:2]
@@ -48,8 +48,9 @@ class Mistakes:
 
     def __init__(self, bank, detector, refiner, side=384):
         torch.set_num_threads(1)
-        find = detector_net.Exported(schedule.averaged(detector / "detector.pt", detector_net.Detector()), keep=12).eval()
-        cut = refiner_net.Cutter(schedule.averaged(refiner / "refiner.pt", refiner_net.Refiner())).eval()
+        found, _ = schedule.averaged(detector / "detector.pt", detector_net.Detector())
+        refined, _ = schedule.averaged(refiner / "refiner.pt", refiner_net.Refiner())
+        find, cut = detector_net.Exported(found, keep=12).eval(), refiner_net.Cutter(refined).eval()
         self.items = []
         for path in sorted(bank.glob("scenes-???.npz")):
             loaded = np.load(path)

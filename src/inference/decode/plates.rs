@@ -6,7 +6,7 @@
 
 use super::Numbers;
 use super::boxes::{Candidate, sound};
-use crate::domain::geometry::{Point, Quad, Rect};
+use crate::domain::geometry::{Point, Quad};
 
 /// Numbers of a prior in each of the three outputs.
 const OFFSETS: usize = 14;
@@ -50,7 +50,8 @@ pub(super) fn decode(
         let row = &offsets.data[place * OFFSETS..];
         let reach = priors.variance * side;
         let corners = CORNERS.map(|at| Point::new(centre.x + row[at] * reach, centre.y + row[at + 1] * reach));
-        let (quad, rect) = (in_reading_order(corners), around(corners));
+        let quad = in_reading_order(corners);
+        let rect = quad.bounds();
         let candidate = Candidate { rect, corners: Some(quad), score: score.min(1.0), rows: None };
         sound(rect, Some(quad)).then_some(candidate)
     };
@@ -82,16 +83,10 @@ fn in_reading_order(mut corners: [Point; 4]) -> Quad {
     Quad([left[0], right[0], right[1], left[1]])
 }
 
-fn around(corners: [Point; 4]) -> Rect {
-    let start = Rect::new(corners[0].x, corners[0].y, corners[0].x, corners[0].y);
-    corners.iter().fold(start, |rect, corner| {
-        Rect::new(rect.x1.min(corner.x), rect.y1.min(corner.y), rect.x2.max(corner.x), rect.y2.max(corner.y))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::geometry::Rect;
 
     /// The zoo's own: 4,385 priors for 320 x 240.
     fn of_the_zoo() -> Vec<Vec<f32>> {
